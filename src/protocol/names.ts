@@ -1,0 +1,41 @@
+/** The grammar of every name that a client may choose. Nothing outside it reaches a topic. */
+
+const ROOM = /^[A-Za-z0-9_.:@-]{1,128}$/
+const TYPE = /^[A-Za-z0-9_.:-]{1,64}$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this pattern keeps out.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+
+/** Longest user or device id, in UTF-16 code units: long enough for an e-mail address or a URN. */
+export const MAX_ID_LENGTH = 256
+/** Longest frame id: a UUID with a prefix fits, and it is kept for every remembered publish. */
+export const MAX_FRAME_ID_LENGTH = 64
+
+export function isRoomName(value: unknown): value is string {
+  return typeof value === 'string' && ROOM.test(value)
+}
+
+export function isTypeName(value: unknown): value is string {
+  return typeof value === 'string' && TYPE.test(value)
+}
+
+/** A user or device id: 1 to 256 characters without control characters. */
+export function isIdentifier(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_ID_LENGTH && !CONTROL.test(value)
+}
+
+/** A user or device id as backends write it: a number becomes a decimal string; `undefined` where it is neither. */
+export function toIdentifier(value: unknown): string | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined
+  return isIdentifier(value) ? value : undefined
+}
+
+/** Compiles a name pattern: `*` is any run of characters, nothing else is special. */
+export function compilePattern(pattern: string): (name: string) => boolean {
+  if (!pattern.includes('*')) return (name) => name === pattern
+  const source = pattern
+    .split('*')
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .join('.*')
+  const regex = new RegExp(`^${source}$`, 's')
+  return (name) => regex.test(name)
+}
