@@ -1,8 +1,11 @@
 /**
- * The one gate, `bun run check`: format and lint, types, what nothing uses, where imports point, traces of a machine,
+ * The one gate, `bun run check`: format and lint, types, what nothing uses, where imports point, the lock file, traces of a machine,
  * and the fast tests. `--static` leaves out the tests.
  */
+import packageJson from '../package.json'
+import packageLock from '../package-lock.json'
 import { checkImports } from './imports.ts'
+import { checkLock } from './lock.ts'
 import { ROOT, runStages, type Stage } from './stages.ts'
 import { checkTraces } from './traces.ts'
 
@@ -14,6 +17,7 @@ export const STATIC_STAGES: readonly Stage[] = [
   { name: 'types', run: ['tsc', '--project', '.'] },
   { name: 'unused', run: ['knip', '--no-progress'] },
   { name: 'imports', run: () => checkImports(ROOT).map(({ at, message }) => `${at} ${message}`) },
+  { name: 'lock', run: () => checkLock(packageJson, packageLock) },
   { name: 'traces', run: () => checkTraces(ROOT) },
 ]
 

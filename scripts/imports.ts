@@ -151,7 +151,8 @@ export function findCycles(edges: ReadonlyMap<string, readonly string[]>): strin
   const found = new Map<string, string[]>()
   for (const start of edges.keys()) {
     const cycle = shortestCycle(edges, start)
-    if (cycle) found.set([...cycle].sort().join('\n'), cycle)
+    const members = cycle ? [...cycle].sort().join('\n') : ''
+    if (cycle && !found.has(members)) found.set(members, cycle)
   }
   return [...found.values()]
 }
