@@ -29,13 +29,24 @@ export function toIdentifier(value: unknown): string | undefined {
   return isIdentifier(value) ? value : undefined
 }
 
-/** Compiles a name pattern: `*` is any run of characters, nothing else is special. */
+/**
+ * Compiles a name pattern: `*` is any run of characters, nothing else is special.
+ * The parts between the stars are looked for from left to right, each once: no pattern and no name makes it go back,
+ * as a regular expression with many `.*` would.
+ */
 export function compilePattern(pattern: string): (name: string) => boolean {
-  if (!pattern.includes('*')) return (name) => name === pattern
-  const source = pattern
-    .split('*')
-    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('.*')
-  const regex = new RegExp(`^${source}$`, 's')
-  return (name) => regex.test(name)
+  const [prefix = '', ...middle] = pattern.split('*')
+  const suffix = middle.pop()
+  if (suffix === undefined) return (name) => name === pattern
+  return (name) => {
+    const end = name.length - suffix.length
+    if (end < prefix.length || !name.startsWith(prefix) || !name.endsWith(suffix)) return false
+    let at = prefix.length
+    for (const part of middle) {
+      const found = name.indexOf(part, at)
+      if (found < 0 || found + part.length > end) return false
+      at = found + part.length
+    }
+    return true
+  }
 }
