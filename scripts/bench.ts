@@ -1,0 +1,131 @@
+#!/usr/bin/env bun
+/**
+ * `bun run bench`: Tidings beside a bare `Bun.serve` publish/subscribe server that sends the same bytes.
+ *
+ *   bun run bench                                  every case, five rounds
+ *   bun run bench -- --only fanout,echo --rounds 3 cases by name, or by the beginning of one
+ *   bun run bench -- --quick                       shorter cases, two rounds: to see that it works, not to quote
+ *   bun run bench -- --json out.json               every figure of every round as well
+ *   bun run bench -- --source                      from src/main.ts instead of the compiled dist/tidings
+ *   bun run bench -- --binary FILE                 another binary
+ *
+ * How to read it. Each round starts the baseline, runs the case, stops it, and does the same with Tidings, so that a
+ * noisy minute falls on both. A figure is the median of the rounds (a percentile: of all rounds' samples together),
+ * the brackets hold the rounds' quartiles, and `x` is how fast Tidings is beside the baseline: 1 is as fast, less is
+ * slower, whether the figure is a rate or a time. Absolute figures belong to the machine; quote the ratios.
+ *
+ * Server and load have a core each. Where the load is busy above 90 % while the server is not, a warning says that
+ * the load sets the pace: then the server's microseconds per operation are what to compare.
+ *
+ * A case is one file in scripts/bench/cases/ and one line in scripts/bench/cases.ts.
+ */
+
+import { existsSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Case, Measured } from './bench/case.ts'
+import { selectCases } from './bench/cases.ts'
+import { LIFTED, PINNED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
+import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
+import { catchTemplates } from './bench/templates.ts'
+
+const { values: options } = parseArgs({
+  args: Bun.argv.slice(2),
+  options: {
+    only: { type: 'string', default: '' },
+    rounds: { type: 'string' },
+    json: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    source: { type: 'boolean', default: false },
+    binary: { type: 'string', default: join(ROOT, 'dist', 'tidings') },
+  },
+})
+
+const rounds = Number(options.rounds ?? (options.quick ? 2 : 5))
+if (!Number.isInteger(rounds) || rounds < 1)
+  throw new Error(`--rounds takes a whole number from 1 on, not ${options.rounds}`)
+const cases = selectCases(options.only.split(',').filter((name) => name !== ''))
+const secret = crypto.randomUUID() + crypto.randomUUID()
+const command = options.source ? [process.execPath, join(ROOT, 'src', 'main.ts')] : [options.binary]
+
+await builtWhereMissing()
+const about = await describe()
+for (const [name, value] of Object.entries(about)) console.log(`${name.padEnd(10)} ${value}`)
+
+const templates = await withServer(startTidings(command, secret), ({ port }) => catchTemplates(port, secret))
+const report: Record<string, unknown>[] = []
+const failures: string[] = []
+for (const each of cases) {
+  try {
+    const found = await measure(each)
+    const lines = linesOf(each, found)
+    printCase(each, found, lines)
+    report.push({ name: each.name, title: each.title, lines, rounds: Object.fromEntries(found) })
+  } catch (error) {
+    failures.push(each.name)
+    console.log(`\n${each.name}: could not be measured: ${error instanceof Error ? error.message : error}`)
+  }
+}
+if (options.json !== undefined)
+  await Bun.write(options.json, JSON.stringify({ about, templates, cases: report }, null, 1))
+if (failures.length > 0) {
+  console.log(`\nnot measured: ${failures.join(', ')}`)
+  process.exit(1)
+}
+
+/** A side after the other, as often as there are rounds. */
+async function measure(each: Case): Promise<Rounds> {
+  const sides: [string, () => Promise<Server>, string][] = [
+    [BASELINE, () => startBaseline(templates), ''],
+    [TIDINGS, () => startTidings(command, secret, each.flags), ''],
+  ]
+  for (const [name, query] of Object.entries(each.variants ?? {})) {
+    sides.push([name, () => startBaseline(templates), query])
+  }
+  const found: Rounds = new Map(sides.map(([name]) => [name, [] as Measured[]]))
+  for (let round = 0; round < Math.min(rounds, each.maxRounds ?? rounds); round++) {
+    for (const [name, start, query] of sides) {
+      const measured = await withServer(start(), ({ port, pid }) =>
+        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query }),
+      )
+      found.get(name)?.push(measured)
+    }
+  }
+  return found
+}
+
+async function withServer<T>(starting: Promise<Server>, use: (server: Server) => Promise<T>): Promise<T> {
+  await using server = await starting
+  return await use(server)
+}
+
+async function builtWhereMissing(): Promise<void> {
+  if (options.source || existsSync(options.binary)) return
+  console.log(`${options.binary} is not there: building`)
+  const build = Bun.spawn([process.execPath, 'run', 'build'], { cwd: ROOT, stdout: 'inherit', stderr: 'inherit' })
+  if ((await build.exited) !== 0) throw new Error('the build failed')
+}
+
+async function describe(): Promise<Record<string, string>> {
+  const [version, commit, changed] = await Promise.all([
+    output([...command, '--version']),
+    output(['git', 'rev-parse', '--short', 'HEAD']),
+    output(['git', 'status', '--porcelain', '--', 'src']),
+  ])
+  const cores = cpus()
+  return {
+    machine: `${cores.length} cores, ${cores[0]?.model.trim() ?? 'unknown'}, Linux ${release()}`,
+    runtime: `Bun ${Bun.version}`,
+    baseline: 'Bun.serve with publish/subscribe, the same bytes in every frame (scripts/bench/baseline.ts)',
+    tidings: `${version}, ${options.source ? 'from source' : 'compiled'}; work tree at ${commit}${changed === '' ? '' : ' with changes'}`,
+    limits: `lifted by ${LIFTED.join(' ')}`,
+    cores: PINNED ? 'the server has one, the load another' : 'NOT PINNED (no taskset, or one core): figures vary more',
+    rounds: `${rounds}, sides in turn${options.quick ? '; quick: not to be quoted' : ''}`,
+  }
+}
+
+async function output(args: string[]): Promise<string> {
+  const child = Bun.spawn(args, { cwd: ROOT, stdout: 'pipe', stderr: 'ignore' })
+  return (await new Response(child.stdout).text()).trim()
+}

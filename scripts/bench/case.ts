@@ -1,0 +1,37 @@
+import type { Load } from './load.ts'
+
+/** What one run of a case found: single figures, or samples (a latency each). */
+export type Measured = Record<string, number | number[]>
+
+/** One line of the report, read out of what `run` returned. */
+export interface Metric {
+  /** Where the value stands in `Measured`. */
+  key: string
+  /** Which share of the samples, where the key holds samples: 0.95 for p95. They are pooled over the rounds. */
+  quantile?: number
+  title: string
+  unit: string
+  better: 'more' | 'less'
+  /** `ratio`: at least so many times as fast as the baseline. `atMost`: our own figure, whatever the baseline's is. */
+  target?: { ratio: number } | { atMost: number }
+}
+
+/**
+ * One thing to measure. `run` is called in a load process of its own, once per side and round, against a server that
+ * has just been started; it opens its clients, warms the server up, and measures inside `load.measure`.
+ */
+export interface Case {
+  /** For `--only`. */
+  name: string
+  title: string
+  metrics: Metric[]
+  /** Further forms of the baseline, for information: a name and what it adds to the query of the handshake. */
+  variants?: Record<string, string>
+  /** For slow cases whose figure hardly differs between rounds. */
+  maxRounds?: number
+  /** Flags for Tidings beyond the common ones. */
+  flags?: string[]
+  run(load: Load): Promise<Measured>
+  /** What `load.assistant()` runs, in one more process on the load's core. */
+  assist?(load: Load): Promise<Measured>
+}

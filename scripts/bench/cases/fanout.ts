@@ -1,0 +1,65 @@
+import type { Case, Measured } from '../case.ts'
+import { MESSAGE } from '../frames.ts'
+import type { Load } from '../load.ts'
+import { Publisher } from '../publisher.ts'
+
+/** One message to a room, the next when the last member has it: the time from the write to the last byte. */
+function fanout(members: number, messages: number, quickMessages: number, target: number): Case {
+  const label = members.toLocaleString('en')
+  const metric = (title: string, quantile: number) => ({
+    key: 'last_ms',
+    quantile,
+    title: `to the last of ${label}, ${title}`,
+    unit: 'ms',
+    better: 'less' as const,
+  })
+  return {
+    name: `fanout-${members}`,
+    title: `one message to a room of ${label}`,
+    metrics: [{ ...metric('p50', 0.5), target: { ratio: target } }, metric('p95', 0.95), metric('p99', 0.99)],
+    run: (load) => run(load, members, load.size(messages, quickMessages)),
+  }
+}
+
+/** Messages before the measured ones, for the compilers on both sides. */
+const WARM_UP = 10
+
+async function run(load: Load, members: number, messages: number): Promise<Measured> {
+  const clients = await load.open(members + 1, { rooms: () => ['bench'] })
+  const [sender] = clients
+  if (sender === undefined) throw new Error('no client')
+  const publisher = new Publisher(sender, 'bench', 1)
+  let missing = 0
+  let bytes = 0
+  let arrived = (): void => {}
+  load.onFrame = (_, signature, size) => {
+    if (signature !== MESSAGE) return
+    bytes = size
+    if (--missing === 0) arrived()
+  }
+  const once = async (): Promise<number> => {
+    missing = members
+    const done = new Promise<void>((resolve) => {
+      arrived = resolve
+    })
+    const start = performance.now()
+    publisher.send(1)
+    await done
+    return performance.now() - start
+  }
+
+  await load.settle()
+  for (let i = 0; i < WARM_UP; i++) await load.until(once(), 'a warm-up message')
+  const samples: number[] = []
+  await load.measure(async () => {
+    for (let i = 0; i < messages; i++) {
+      samples.push(await once())
+      // The next message begins in a turn of its own, when the server has finished with this one.
+      await Bun.sleep(1)
+    }
+  }, 'the last member')
+  return { last_ms: samples, frame_bytes: bytes }
+}
+
+export const fanoutThousand = fanout(1000, 200, 60, 0.9)
+export const fanoutTenThousand = fanout(10_000, 40, 15, 0.9)

@@ -1,0 +1,182 @@
+/**
+ * The load: clients over bare TCP sockets, driven by a case, in a process of its own on a core of its own.
+ * Whatever is done per frame here is done some million times a second: keep it to a few loads and a counter.
+ */
+
+import type { Measured } from './case.ts'
+import { Client } from './client.ts'
+import { signToken } from './tokens.ts'
+import { cpuSeconds } from './usage.ts'
+
+/** What the load process is told, as JSON in its first argument. */
+export interface Task {
+  case: string
+  role: 'run' | 'assist'
+  port: number
+  /** The server's process, for its processor time and memory. */
+  pid: number
+  secret: string
+  quick: boolean
+  /** Added to the query of every handshake. */
+  query: string
+}
+
+export interface OpenOptions {
+  /** Rooms to join in the handshake. */
+  rooms?: (index: number) => string[]
+  /** Handshakes at a time. */
+  window?: number
+}
+
+/** Handshakes at a time: enough to keep a server busy, less than a listen queue holds. */
+const OPEN_WINDOW = 64
+/** Quiet for so long means that gathered presence, at most one frame a second, is over. */
+const QUIET_MS = 1500
+const QUIET_AT_MOST_MS = 20_000
+/** Long enough that no closed loop of a case is mistaken for a stall. */
+const STALL_MS = 15_000
+
+export class Load {
+  readonly task: Task
+  /** Data frames that came to open clients. */
+  frames = 0
+  /** Called for every data frame of an open client. */
+  onFrame: (client: Client, signature: number, bytes: number) => void = ignore
+  /** Called after everything that one read gave, so that a case can answer it with one write. */
+  onChunk: (client: Client) => void = ignore
+
+  /** Shares of a core during `measure`, and its length. */
+  readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0 }
+  #users = 0
+  #reject: (error: Error) => void = ignore
+  readonly #failed: Promise<never>
+
+  constructor(task: Task) {
+    this.task = task
+    this.#failed = new Promise((_, reject) => {
+      this.#reject = reject
+    })
+    this.#failed.catch(ignore)
+  }
+
+  /** Takes the first figure in a full run, the second in a quick one. */
+  size(full: number, quick: number): number {
+    return this.task.quick ? quick : full
+  }
+
+  /** Ends the run: what was measured would be of something else. */
+  fail(reason: string): void {
+    this.#reject(new Error(reason))
+  }
+
+  /** What a promise gives, unless the run fails or nothing happens for long. */
+  async until<T>(promise: Promise<T>, what: string): Promise<T> {
+    let frames = -1
+    let stalled: ReturnType<typeof setInterval> | undefined
+    const stall = new Promise<never>((_, reject) => {
+      stalled = setInterval(() => {
+        if (frames === this.frames) reject(new Error(`nothing came for ${STALL_MS} ms while waiting for ${what}`))
+        frames = this.frames
+      }, STALL_MS)
+    })
+    try {
+      return await Promise.race([promise, this.#failed, stall])
+    } finally {
+      clearInterval(stalled)
+    }
+  }
+
+  /** Opens clients, each a user and device of its own, and waits for every `welcome`. */
+  open(count: number, options: OpenOptions = {}): Promise<Client[]> {
+    const requests = Array.from({ length: count }, (_, i) => this.#request(options.rooms?.(i) ?? []))
+    return this.until(this.#openAll(requests, options.window ?? OPEN_WINDOW), `${count} welcomes`)
+  }
+
+  /** Waits until no data frame has come for a while. */
+  async settle(): Promise<void> {
+    const deadline = performance.now() + QUIET_AT_MOST_MS
+    for (let before = -1; before !== this.frames; ) {
+      if (performance.now() > deadline) throw new Error('frames keep coming though nothing is published')
+      before = this.frames
+      await Bun.sleep(QUIET_MS)
+    }
+  }
+
+  /** Runs the measured part and notes what it cost both processes. */
+  async measure<T>(part: () => Promise<T>, what: string): Promise<T> {
+    const load = process.cpuUsage()
+    const server = cpuSeconds(this.task.pid)
+    const start = performance.now()
+    const result = await this.until(part(), what)
+    const seconds = (performance.now() - start) / 1000
+    const { user, system } = process.cpuUsage(load)
+    this.usage.seconds = seconds
+    this.usage.load_cpu = (user + system) / 1e6 / seconds
+    this.usage.server_cpu = (cpuSeconds(this.task.pid) - server) / seconds
+    return result
+  }
+
+  /** Starts the case's `assist` in one more process on this core; what it measured comes when it ends. */
+  async assistant(): Promise<Measured> {
+    const task: Task = { ...this.task, role: 'assist' }
+    const child = Bun.spawn([process.execPath, ...process.execArgv, Bun.main, JSON.stringify(task)], {
+      stdout: 'pipe',
+      stderr: 'inherit',
+    })
+    const output = await new Response(child.stdout).text()
+    if ((await child.exited) !== 0) throw new Error('the assistant failed')
+    return JSON.parse(output) as Measured
+  }
+
+  #openAll(requests: string[], window: number): Promise<Client[]> {
+    const clients: Client[] = []
+    let started = 0
+    let open = 0
+    return new Promise((resolve) => {
+      const next = (): void => {
+        const request = requests[started]
+        if (request === undefined) return
+        const client = new Client(this, started++, request, () => {
+          this.frames++
+          if (++open === requests.length) resolve(clients)
+          else next()
+        })
+        clients.push(client)
+        this.#connect(client)
+      }
+      for (let i = 0; i < window; i++) next()
+    })
+  }
+
+  #connect(client: Client): void {
+    Bun.connect({ hostname: '127.0.0.1', port: this.task.port, data: client, socket: HANDLERS }).catch((error) => {
+      this.fail(`connecting client ${client.index}: ${error}`)
+    })
+  }
+
+  #request(rooms: string[]): string {
+    const n = `${this.task.role === 'assist' ? 'a' : 'u'}${String(this.#users++).padStart(5, '0')}`
+    const token = signToken(this.task.secret, { user_id: n, device_id: `d-${n}` })
+    const query = new URLSearchParams(this.task.query)
+    if (rooms.length > 0) query.set('rooms', rooms.join(','))
+    return [
+      `GET /realtime${query.size > 0 ? `?${query}` : ''} HTTP/1.1`,
+      `Host: 127.0.0.1:${this.task.port}`,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGlkaW5ncy1iZW5jaC0xNg==',
+      `Authorization: Bearer ${token}`,
+      '\r\n',
+    ].join('\r\n')
+  }
+}
+
+const HANDLERS: Bun.SocketHandler<Client> = {
+  open: (socket) => socket.data.connected(socket),
+  data: (socket, chunk) => socket.data.receive(chunk),
+  close: (socket) => socket.data.ended(),
+  error: (socket, error) => socket.data.failed(error),
+}
+
+function ignore(): void {}

@@ -1,0 +1,122 @@
+/** What a run prints: each figure of both sides, their ratio, the target beside it, and what the load process cost. */
+
+import type { Case, Measured, Metric } from './case.ts'
+import { quantile, type Summary, speedRatio, summarize } from './statistics.ts'
+
+export const BASELINE = 'bare Bun'
+export const TIDINGS = 'Tidings'
+
+/** What every round of a side returned. */
+export type Rounds = Map<string, Measured[]>
+
+export interface Line {
+  metric: Metric
+  /** Per side: the figure and the quartiles of the rounds. */
+  sides: Record<string, Summary>
+  /** Tidings beside the baseline, 1 being equal and more being better. */
+  ratio?: number
+  met?: boolean
+}
+
+/** Above this share of a core the load process may be what is measured, if the server has time to spare. */
+const LOAD_SATURATED = 0.9
+
+/** The lines of a case. A percentile is taken from the samples of all rounds; its quartiles are the rounds' own. */
+export function linesOf(measured: Case, rounds: Rounds): Line[] {
+  return measured.metrics.map((metric) => {
+    const sides: Record<string, Summary> = {}
+    for (const [side, results] of rounds) {
+      const values = results.map((result) => figure(result[metric.key], metric))
+      const pooled = results.flatMap((result) => result[metric.key] ?? [])
+      sides[side] = summarize(values)
+      if (metric.quantile !== undefined) sides[side].median = quantile(pooled, metric.quantile)
+    }
+    const line: Line = { metric, sides }
+    const ours = sides[TIDINGS]?.median
+    const theirs = sides[BASELINE]?.median
+    if (ours !== undefined && theirs !== undefined) line.ratio = speedRatio(ours, theirs, metric.better)
+    if (metric.target !== undefined && ours !== undefined) {
+      if ('atMost' in metric.target) line.met = ours <= metric.target.atMost
+      else if (line.ratio !== undefined) line.met = line.ratio >= metric.target.ratio
+    }
+    return line
+  })
+}
+
+function figure(value: number | number[] | undefined, metric: Metric): number {
+  if (Array.isArray(value)) return quantile(value, metric.quantile ?? 0.5)
+  return value ?? Number.NaN
+}
+
+export function printCase(measured: Case, rounds: Rounds, lines: readonly Line[], print = console.log): void {
+  print(`\n${measured.name}: ${measured.title}`)
+  for (const { metric, sides, ratio, met } of lines) {
+    print(`  ${metric.title}, ${metric.unit}`)
+    for (const [side, { median, q1, q3 }] of Object.entries(sides)) {
+      const verdict = side === TIDINGS ? verdictOf(metric, ratio, met) : ''
+      print(`    ${side.padEnd(20)}${shown(median).padStart(10)}  [${shown(q1)} .. ${shown(q3)}]${verdict}`)
+    }
+  }
+  for (const [side, results] of rounds) print(`  ${side}: ${costOf(results)}`)
+  for (const warning of warningsOf(rounds)) print(`  WARNING: ${warning}`)
+}
+
+function verdictOf(metric: Metric, ratio: number | undefined, met: boolean | undefined): string {
+  let verdict = ratio === undefined ? '' : `   x ${ratio.toFixed(2)}`
+  if (metric.target !== undefined) {
+    const target =
+      'ratio' in metric.target ? `x ${metric.target.ratio} at least` : `${metric.target.atMost} ${metric.unit} at most`
+    verdict += `   target ${target}${met === undefined ? '' : met ? ': met' : ': MISSED'}`
+  }
+  return verdict
+}
+
+/** What the run cost both processes, and what that is per operation where the case counts them. */
+function costOf(results: readonly Measured[]): string {
+  const load = middle(results, 'load_cpu')
+  const server = middle(results, 'server_cpu')
+  const parts = [`server ${percent(server)} of its core, load ${percent(load)} of its own`]
+  const micros = results.map((r) => (1e6 * number(r, 'server_cpu') * number(r, 'seconds')) / number(r, 'operations'))
+  const each = summarize(micros.filter(Number.isFinite)).median
+  if (Number.isFinite(each)) parts.push(`${each.toFixed(2)} us of the server per operation`)
+  const bytes = middle(results, 'frame_bytes')
+  if (Number.isFinite(bytes)) parts.push(`frames of ${bytes} bytes`)
+  return parts.join('; ')
+}
+
+export function warningsOf(rounds: Rounds): string[] {
+  const warnings: string[] = []
+  for (const [side, results] of rounds) {
+    const load = middle(results, 'load_cpu')
+    const server = middle(results, 'server_cpu')
+    if (load > LOAD_SATURATED && server < LOAD_SATURATED) {
+      warnings.push(
+        `${side}: the load process sets the pace (${percent(load)}), not the server (${percent(server)}); compare the microseconds per operation`,
+      )
+    }
+  }
+  const sizes = [BASELINE, TIDINGS].map((side) => middle(rounds.get(side) ?? [], 'frame_bytes'))
+  // A timestamp is up to three digits shorter when its milliseconds end in zeros.
+  if (Math.abs((sizes[0] ?? 0) - (sizes[1] ?? 0)) > 3)
+    warnings.push(`the sides sent frames of ${sizes.join(' and ')} bytes`)
+  return warnings
+}
+
+function middle(results: readonly Measured[], key: string): number {
+  return summarize(results.map((result) => number(result, key))).median
+}
+
+function number(result: Measured, key: string): number {
+  const value = result[key]
+  return typeof value === 'number' ? value : Number.NaN
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`
+}
+
+function shown(value: number): string {
+  if (!Number.isFinite(value)) return '-'
+  if (value >= 1000) return Math.round(value).toLocaleString('en')
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)
+}

@@ -1,0 +1,39 @@
+/** What a process has used, as the kernel counts it. Linux only: the bench is. */
+
+import { readFileSync } from 'node:fs'
+
+/** Clock ticks per second in /proc/<pid>/stat: 100 on every Linux that Bun runs on. */
+const TICKS_PER_SECOND = 100
+
+/** Seconds of processor time of a process and all its threads, in steps of 10 ms. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The name in parentheses may hold spaces: fields are counted from its end, where the third one begins.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Resident memory of a process in KiB. */
+export function residentKiB(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  if (line === null) throw new Error(`process ${pid} shows no resident memory`)
+  return Number(line[1])
+}
+
+/**
+ * Resident memory after garbage collection has had its chance: the lowest of the readings, once no lower one has come
+ * for `quietMs`. The collector of an idle server works on timers of its own.
+ */
+export async function settledResidentKiB(pid: number, quietMs: number): Promise<number> {
+  let lowest = residentKiB(pid)
+  let since = performance.now()
+  while (performance.now() - since < quietMs) {
+    await Bun.sleep(250)
+    const now = residentKiB(pid)
+    if (now < lowest) {
+      lowest = now
+      since = performance.now()
+    }
+  }
+  return lowest
+}
