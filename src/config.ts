@@ -1,4 +1,16 @@
 /** The door to the configuration: its type, and how to get one. */
 
+export type { Duration } from './config/durations.ts'
+export {
+  type ConfigInput,
+  configFrom,
+  defaultConfig,
+  type Loaded,
+  loadConfig,
+  type Mode,
+  newSecret,
+  type Sources,
+} from './config/load.ts'
+export { ConfigError } from './config/problems.ts'
 export { DEFAULT_ROOM_RULE, type RoomRule } from './config/rooms.ts'
 export { type Algorithm, CONFIG_SCHEMA, type Config } from './config/schema.ts'

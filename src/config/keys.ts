@@ -62,6 +62,11 @@ export function access<const Words extends readonly string[]>(words: Words, key:
   )
 }
 
+/** What reads, prints and explains a schema needs its keywords, not its type. */
+export function asKeySchema(schema: TSchema): KeySchema {
+  return schema
+}
+
 /** A key's schema as everything but the type checker sees it: the JSON Schema keywords and the words above. */
 export interface KeySchema extends Partial<KeyWords> {
   readonly type?: string

@@ -52,7 +52,7 @@ export const LIMITS_SCHEMA = Type.Object(
     }),
     max_message_bytes: integer({
       description: 'Bytes of one frame.',
-      minimum: 1024,
+      minimum: 128,
       maximum: 134_217_728,
       default: 65_536,
       reason: '64 KiB: ample for text and metadata; files belong in an object store.',
@@ -74,7 +74,7 @@ export const LIMITS_SCHEMA = Type.Object(
     }),
     max_pending_bytes: integer({
       description: 'Bytes waiting for one connection that does not read before it is closed as a slow consumer.',
-      minimum: 65_536,
+      minimum: 1024,
       maximum: 1_073_741_824,
       default: 1_048_576,
       reason: '1 MiB: a few seconds of a busy room; a client that is cut off resumes without a gap.',

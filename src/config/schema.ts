@@ -1,7 +1,8 @@
 /** Every key of the configuration: its check, what it does, its default and why. The reference is printed from here. */
 
 import { type Static, Type } from 'typebox'
-import { access, choice, duration, flag, integer, list, text } from './keys.ts'
+import { isNetwork } from './addresses.ts'
+import { access, asKeySchema, choice, duration, flag, integer, list, text } from './keys.ts'
 import { LIMITS_SCHEMA } from './limits.ts'
 import { ROOM_RULE_SCHEMA } from './rooms.ts'
 
@@ -37,11 +38,14 @@ const SERVER = Type.Object(
         reason: "A stranger's page must not connect with a visitor's rights.",
       },
     ),
-    trusted_proxies: list(Type.String({ address: true, expected: 'an IP address or a CIDR such as 10.0.0.0/8' }), {
-      description: 'Proxies whose `X-Forwarded-For` is believed: addresses or CIDRs.',
-      default: [],
-      reason: 'Whoever may write that header chooses which address is limited.',
-    }),
+    trusted_proxies: list(
+      Type.Refine(Type.String({ expected: 'an IP address or a CIDR such as 10.0.0.0/8' }), isNetwork),
+      {
+        description: 'Proxies whose `X-Forwarded-For` is believed: addresses or CIDRs.',
+        default: [],
+        reason: 'Whoever may write that header chooses which address is limited.',
+      },
+    ),
     compression: flag({
       description: 'Compresses frames to clients that offer it (permessage-deflate).',
       default: false,
@@ -68,6 +72,7 @@ const AUTH = Type.Object(
     }),
     jwks: Type.Optional(
       text({
+        expected: 'the path of a file, or a URL',
         description: 'A JWKS: the path of a file, or a URL. Verifies tokens signed with private keys held elsewhere.',
         reason: 'Only where an identity provider issues the tokens.',
       }),
@@ -241,13 +246,13 @@ export const CONFIG_SCHEMA = Type.Object(
       {
         interval_ms: integer({
           description: 'Milliseconds between two protocol pings to a client.',
-          minimum: 100,
+          minimum: 1,
           default: 25_000,
           reason: 'Under the 30 s after which the most impatient proxies cut a silent connection.',
         }),
         timeout_ms: integer({
           description: 'Milliseconds without a byte from a client after which it counts as gone.',
-          minimum: 200,
+          minimum: 1,
           default: 60_000,
           reason: 'Two lost pings and some patience.',
         }),
@@ -258,7 +263,7 @@ export const CONFIG_SCHEMA = Type.Object(
       {
         grace_ms: integer({
           description: 'Milliseconds between two polls after which the client counts as gone.',
-          minimum: 1000,
+          minimum: 1,
           default: 30_000,
           reason: 'A slow client comes back within a few seconds.',
         }),
@@ -339,6 +344,9 @@ export const CONFIG_SCHEMA = Type.Object(
   },
   strict,
 )
+
+/** The same, for what reads, prints and explains it. */
+export const ROOT = asKeySchema(CONFIG_SCHEMA)
 
 /** The loaded configuration: every default filled in, durations in milliseconds, keys named as in the file. */
 export type Config = Static<typeof CONFIG_SCHEMA>
