@@ -49,5 +49,10 @@ const command = [
   ...(values.target ? [`--target=${values.target}`] : []),
 ]
 
-const built = Bun.spawnSync(command, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+const built = Bun.spawnSync(command, {
+  cwd: ROOT,
+  // Whatever is set here is what the binary believes for ever, even with --production: a test's "test", say.
+  env: { ...process.env, NODE_ENV: 'production' },
+  stdio: ['ignore', 'inherit', 'inherit'],
+})
 process.exit(built.exitCode)

@@ -53,7 +53,8 @@ const LOOSE_FILE: Area = { to: INNER }
 /** Packages that belong to a few places. A key also covers `key/deeper`, a place everything under it. */
 const OWNED: readonly (readonly [name: string, places: readonly string[]])[] = [
   ['elysia', ['http', 'app', 'index']],
-  ['@elysiajs', ['http', 'app', 'index']],
+  ['@elysiajs/swagger', ['http']],
+  ['@elysiajs/jwt', ['auth']],
   ['ioredis', ['backends/redis']],
   ['bun:sqlite', ['backends/embedded']],
 ]
