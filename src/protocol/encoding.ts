@@ -24,8 +24,8 @@ export interface Encoding {
 export const ENCODINGS: readonly Encoding[] = [
   { index: 0, format: 'json', envelope: 'payload', encode: encodeJson },
   { index: 1, format: 'json', envelope: 'data', encode: (frame) => encodeJson(withData(frame)) },
-  { index: 2, format: 'msgpack', envelope: 'payload', encode: (frame) => encodeMsgpack(defined(frame)) },
-  { index: 3, format: 'msgpack', envelope: 'data', encode: (frame) => encodeMsgpack(defined(withData(frame))) },
+  { index: 2, format: 'msgpack', envelope: 'payload', encode: encodeMsgpack },
+  { index: 3, format: 'msgpack', envelope: 'data', encode: (frame) => encodeMsgpack(withData(frame)) },
 ]
 
 /** The encoding for a negotiated format and envelope. */
@@ -37,11 +37,4 @@ export function encodingFor(format: Format, envelope: Envelope): Encoding {
 function withData(frame: ServerFrame): ServerFrame {
   const { payload, type, ...rest } = frame
   return payload === undefined ? frame : ({ type, data: payload, ...rest } as ServerFrame)
-}
-
-/** MessagePack writes a key whose value is undefined as nil, where JSON leaves it out: leave it out in both. */
-function defined(frame: ServerFrame): object {
-  const copy: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(frame)) if (value !== undefined) copy[key] = value
-  return copy
 }

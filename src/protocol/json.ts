@@ -1,7 +1,7 @@
 /** JSON frames: limits are counted on the text before it is parsed, because parsing is what an attacker wants to pay for. */
-import { bytesFromJson, bytesToJson, holdsBytes, mentionsBytes } from './bytes.ts'
+import { bytesFromJson, bytesToJson, holdsBytes, mayHoldBytes } from './bytes.ts'
 import { TidingsError } from './errors.ts'
-import { type FrameLimits, tooDeep, tooManyKeys } from './frame-limits.ts'
+import { depthLimit, type FrameLimits, keyLimit, tooDeep, tooManyKeys } from './frame-limits.ts'
 
 const QUOTE = 34
 const BACKSLASH = 92
@@ -23,7 +23,11 @@ export function decodeJson(text: string, limits: FrameLimits): unknown {
   } catch (cause) {
     throw new TidingsError('invalid_message', 'The frame is not JSON', { cause, details: { field: 'frame' } })
   }
-  return mentionsBytes(text) ? bytesFromJson(value) : value
+  return mayHoldBytes(text) ? bytesFromJson(value, refuseBytes) : value
+}
+
+function refuseBytes(): never {
+  throw new TidingsError('invalid_message', 'Invalid $bin: padded base64 is expected', { details: { field: '$bin' } })
 }
 
 /** Encodes a value; bytes become `{"$bin": …}`. */
@@ -33,6 +37,8 @@ export function encodeJson(value: unknown): string {
 
 /** Counts depth and keys by the brackets and colons outside strings; malformed text is left to the parser. */
 function checkShape(text: string, limits: FrameLimits): void {
+  const maxDepth = depthLimit(limits)
+  const maxKeys = keyLimit(limits)
   let depth = 0
   let keys = 0
   for (let at = 0; at < text.length; at++) {
@@ -41,11 +47,11 @@ function checkShape(text: string, limits: FrameLimits): void {
         at = endOfString(text, at)
         break
       case COLON:
-        if (++keys > limits.maxKeys) throw tooManyKeys(limits)
+        if (++keys > maxKeys) throw tooManyKeys(limits)
         break
       case OPEN_BRACKET:
       case OPEN_BRACE:
-        if (++depth > limits.maxDepth) throw tooDeep(limits)
+        if (++depth > maxDepth) throw tooDeep(limits)
         break
       case CLOSE_BRACKET:
       case CLOSE_BRACE:
