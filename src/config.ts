@@ -1,6 +1,6 @@
 /** The door to the configuration: its type, and how to get one. */
 
-export type { Duration } from './config/durations.ts'
+export { type Duration, parseDuration } from './config/durations.ts'
 export {
   type ConfigInput,
   configFrom,
@@ -14,3 +14,4 @@ export {
 export { ConfigError } from './config/problems.ts'
 export { DEFAULT_ROOM_RULE, type RoomRule } from './config/rooms.ts'
 export { type Algorithm, CONFIG_SCHEMA, type Config } from './config/schema.ts'
+export type { Environment, Flags } from './config/sources.ts'

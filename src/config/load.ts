@@ -28,7 +28,7 @@ const SECRET_BYTES = 48
 const CONNECTIONS_SHARE = 0.9
 
 export interface Sources {
-  /** Path of a TOML, YAML or JSON file. */
+  /** Path of a TOML, YAML or JSON file; absent: the one that `TIDINGS_CONFIG` names, if any. */
   readonly file?: string | undefined
   readonly env: Environment
   readonly flags: Flags
@@ -46,8 +46,8 @@ export interface Loaded {
 /** Reads every source and throws one `ConfigError` that holds everything that is wrong with any of them. */
 export function loadConfig({ file, env, flags, mode, keysOptional = false }: Sources): Loaded {
   return load(mode, keysOptional, (values, report) => {
-    const path = file ?? (env.TIDINGS_CONFIG || undefined)
-    if (path !== undefined) fromFile(path, values, report)
+    if (file !== undefined) fromFile(file, '--config', values, report)
+    else if (env.TIDINGS_CONFIG) fromFile(env.TIDINGS_CONFIG, 'TIDINGS_CONFIG', values, report)
     fromEnvironment(env, values, report)
     fromFlags(flags, values, report)
   })

@@ -46,9 +46,10 @@ export function variableOf(key: string): string {
 const BY_VARIABLE = new Map([...KEYS.keys()].map((key) => [variableOf(key), key]))
 const SHORT_FLAGS: Readonly<Record<string, string>> = { port: 'server.port' }
 
-export function fromFile(path: string, values: Values, report: Report): void {
-  const table = parseFile(path, report)
-  if (table) fromTable(table, `${path}:`, values, report)
+/** @param label what named the file: a flag or a variable. */
+export function fromFile(path: string, label: string, values: Values, report: Report): void {
+  const table = parseFile(path, label, report)
+  if (table !== undefined) fromTable(table, `${path}:`, values, report)
 }
 
 /** A table as a file or a program gives it. `prefix` comes before each key in problems. */
@@ -132,13 +133,13 @@ const PARSERS: Readonly<Record<string, [language: string, parse: (text: string) 
   '.json': ['JSON', JSON.parse],
 }
 
-function parseFile(path: string, report: Report): unknown {
+function parseFile(path: string, label: string, report: Report): unknown {
   const parser = PARSERS[extname(path).toLowerCase()]
   if (!parser) {
-    report(`${path}: expected a file that ends in .toml, .yaml, .yml or .json, found ${extname(path) || 'no ending'}`)
+    report(`${label}: expected a file that ends in .toml, .yaml, .yml or .json, found ${path}`)
     return undefined
   }
-  const text = read(path, '--config', report)
+  const text = read(path, label, report)
   if (text === undefined) return undefined
   const [language, parse] = parser
   try {

@@ -1,0 +1,9 @@
+/** Whether this is the compiled binary: its own files lie in a file system that only it sees. */
+export function isCompiled(): boolean {
+  return Bun.main.startsWith('/$bunfs/')
+}
+
+/** The command that starts this program again, without its arguments. */
+export function ownCommand(): string[] {
+  return isCompiled() ? [process.execPath] : [process.execPath, Bun.main]
+}

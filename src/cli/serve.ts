@@ -1,0 +1,86 @@
+/** `tidings serve`: the server, from its settings to its end. */
+
+import { printConfig } from '../config/print.ts'
+import { CONFIG_OPTIONS, parseArguments } from './arguments.ts'
+import { banner } from './banner.ts'
+import { untilStopped } from './lifetime.ts'
+import { CONFIG_HELP, modeOf, settings } from './settings.ts'
+import type { Command, Terminal } from './terminal.ts'
+
+export const serve: Command = {
+  help: `Usage: tidings serve [options]
+
+Starts the server. It stops on SIGTERM or Ctrl-C once its clients have been sent elsewhere, and at once when told twice;
+SIGHUP reads its keys again.
+
+  --app FILE                your own handlers: a TypeScript file with export default tidings()… (or TIDINGS_APP)
+  --watch                   start again when that file or one beside it changes (development)
+  --port NUMBER             the same as --server.port
+  --print-config            print what all settings together amount to, secrets masked, and start nothing
+${CONFIG_HELP}`,
+
+  async run(args, terminal) {
+    const given = parseArguments(args, {
+      ...CONFIG_OPTIONS,
+      ...{ app: 'text', watch: 'switch', 'print-config': 'switch', supervised: 'switch' },
+    })
+    const mode = modeOf(given, terminal)
+    const app = given.text('app') ?? (terminal.env.TIDINGS_APP || undefined)
+    const watching = given.has('watch')
+    const problems = [...given.problems]
+    if (watching && mode === 'production') problems.push('--watch: expected development (--dev), found production')
+    if (watching && app === undefined) problems.push('--watch: expected --app FILE to watch, found none')
+    const loaded = settings({ ...given, problems }, terminal)
+    if (!loaded) return 1
+    const { config, secretGenerated } = loaded
+
+    if (given.has('print-config')) {
+      terminal.out(printConfig(config))
+      return 0
+    }
+    if (watching && app !== undefined) {
+      const { watchAndServe } = await import('./watch.ts')
+      return await watchAndServe(
+        {
+          app,
+          config: given.text('config') ?? (terminal.env.TIDINGS_CONFIG || undefined),
+          // Whoever edits waits for the restart, not for clients to leave one by one.
+          args: [...args.filter((arg) => arg !== '--watch'), '--drain.delay_ms=0', '--drain.window_ms=0'],
+          // Tokens that were printed stay good over restarts.
+          env: { ...terminal.env, ...(secretGenerated && { TIDINGS_AUTH_SECRET: config.auth.secret }) },
+        },
+        terminal,
+      )
+    }
+
+    const [{ startServer }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry/log.ts')])
+    const log = createLog(config.log)
+    const server = await refusable(terminal, async () => {
+      const own = app === undefined ? undefined : await (await import('./load-app.ts')).loadApp(app)
+      return await startServer(config, { ...(own !== undefined && { app: own }), mode, log })
+    })
+    if (!server) return 1
+    if (mode === 'development') terminal.out(await banner(config, server.url))
+    return await untilStopped(server, log, { supervised: given.has('supervised') })
+  },
+}
+
+/** Runs what starts a server; where it cannot, prints why and returns `undefined`. */
+async function refusable<T>(terminal: Terminal, start: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await start()
+  } catch (error) {
+    terminal.err(`tidings: ${reasonOf(error)}`)
+    return undefined
+  }
+}
+
+/** Of the errors that operators meet, what to do; of any other, where it was thrown. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === 'AppFileError') return error.message
+  if ('code' in error && error.code === 'EADDRINUSE') {
+    return 'the port is in use; stop what listens there, or choose another with --port'
+  }
+  return error.stack ?? error.message
+}
