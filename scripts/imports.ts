@@ -52,7 +52,8 @@ const LOOSE_FILE: Area = { to: INNER }
 
 /** Packages that belong to a few places. A key also covers `key/deeper`, a place everything under it. */
 const OWNED: readonly (readonly [name: string, places: readonly string[]])[] = [
-  ['elysia', ['http', 'app', 'index']],
+  // The last one only hands it on to applications that the binary loads.
+  ['elysia', ['http', 'app', 'index', 'cli/load-app']],
   ['@elysiajs/swagger', ['http']],
   ['@elysiajs/jwt', ['auth']],
   ['ioredis', ['backends/redis']],

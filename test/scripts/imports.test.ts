@@ -68,7 +68,7 @@ describe('import direction', () => {
   test('only http and the composition root know Elysia', () => {
     const text = "import 'elysia'"
     expect(check({ 'http/a.ts': text, 'app.ts': text, 'transports/a.ts': text })).toEqual([
-      'src/transports/a.ts:1 "elysia" belongs to http, app, index',
+      'src/transports/a.ts:1 "elysia" belongs to http, app, index, cli/load-app',
     ])
   })
 
