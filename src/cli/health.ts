@@ -27,7 +27,7 @@ ${CONFIG_HELP}
       terminal.out(answer.ok ? 'ready' : `not ready: ${url} answered ${answer.status}`)
       return answer.ok ? 0 : 1
     } catch (error) {
-      terminal.err(`not ready: no answer from ${url} (${error instanceof Error ? error.message : String(error)})`)
+      terminal.err(`not ready: no answer from ${url} (${reasonOf(error)})`)
       return 1
     }
   },
@@ -37,4 +37,10 @@ ${CONFIG_HELP}
 function addressOf({ host, port }: { host: string; port: number }): string {
   const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `http://${local.includes(':') ? `[${local}]` : local}:${port}`
+}
+
+/** The short name of what went wrong: `ECONNREFUSED`, `TimeoutError`. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }

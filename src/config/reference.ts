@@ -40,7 +40,7 @@ export function configReference(): string {
   const sections = Object.entries(ROOT.properties ?? {}).map(([name, schema]) =>
     schema.properties ? sectionPage(name, schema) : rulesPage(name, schema),
   )
-  return [INTRODUCTION, ...sections].join('\n')
+  return `${[INTRODUCTION, ...sections].join('\n').trimEnd()}\n`
 }
 
 function sectionPage(name: string, schema: KeySchema): string {
@@ -62,7 +62,7 @@ function rulesPage(name: string, schema: KeySchema): string {
   const rows = ruleRows(schema.items?.properties ?? {}, '')
   return [
     `## ${name}\n`,
-    `${schema.description} Default: ${schema.reason}\n`,
+    `${schema.description} ${schema.reason}\n`,
     `Variable: \`${variableOf(name)}\`, as JSON.\n`,
     '| key | value | default | what it does, and why that default |',
     '|---|---|---|---|',

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import type { KeySchema } from './keys.ts'
 import { ROOT } from './schema.ts'
-import { isTable, readTable, readValue, unknown } from './values.ts'
+import { isTable, type Notation, readValue, unknown } from './values.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 /** Flags by name without the dashes; `undefined` where one was given without a value. */
@@ -61,16 +61,18 @@ export function fromTable(table: unknown, prefix: string, values: Values, report
   const sections = ROOT.properties ?? {}
   for (const [name, raw] of Object.entries(table)) {
     const schema = Object.hasOwn(sections, name) ? sections[name] : undefined
+    const label = prefix + name
+    // A key that is written without a value is a key that is not set.
     if (raw === undefined || raw === null) continue
-    if (!schema) report(unknown(`${prefix}${name}`, name, Object.keys(sections)))
-    else if (!schema.properties)
-      put(values, name, readValue(schema, raw, 'typed', prefix + name, report), prefix + name)
-    else if (!isTable(raw)) readValue(schema, raw, 'typed', prefix + name, report)
+    if (!schema) report(unknown(label, name, Object.keys(sections)))
+    else if (!schema.properties) take(values, name, raw, 'typed', label, report)
+    else if (!isTable(raw)) readValue(schema, raw, 'typed', label, report)
     else {
-      for (const [key, value] of Object.entries(
-        readTable({ ...schema, required: [] }, raw, 'typed', prefix + name, report),
-      )) {
-        put(values, `${name}.${key}`, value, `${prefix}${name}.${key}`)
+      for (const [key, value] of Object.entries(raw)) {
+        const known = Object.hasOwn(schema.properties, key)
+        if (value === undefined || value === null) continue
+        if (known) take(values, `${name}.${key}`, value, 'typed', `${label}.${key}`, report)
+        else report(unknown(`${label}.${key}`, key, Object.keys(schema.properties)))
       }
     }
   }
@@ -83,13 +85,13 @@ export function fromEnvironment(env: Environment, values: Values, report: Report
     if (!text || (name.endsWith('_PORT') && SERVICE_ADDRESS.test(text))) continue
     const key = BY_VARIABLE.get(name)
     const fileKey = name.endsWith('_FILE') ? BY_VARIABLE.get(name.slice(0, -'_FILE'.length)) : undefined
-    if (key) putText(values, key, text, name, report)
+    if (key) take(values, key, text, 'text', name, report)
     else if (!fileKey) report(unknown(name, name, [...BY_VARIABLE.keys()]))
     else if (env[variableOf(fileKey)]) report(`${name}: expected this or ${variableOf(fileKey)}, found both`)
     else {
       const content = read(text, name, report)
       // Editors and `echo` end a file with a line break that is no part of the value.
-      if (content !== undefined) putText(values, fileKey, content.replace(/\r?\n$/, ''), name, report)
+      if (content !== undefined) take(values, fileKey, content.replace(/\r?\n$/, ''), 'text', name, report)
     }
   }
 }
@@ -98,23 +100,25 @@ export function fromFlags(flags: Flags, values: Values, report: Report): void {
   for (const [flag, text] of Object.entries(flags)) {
     const key = Object.hasOwn(SHORT_FLAGS, flag) ? (SHORT_FLAGS[flag] ?? flag) : flag
     if (!KEYS.has(key)) report(unknown(`--${flag}`, flag, [...KEYS.keys(), 'port']))
-    else putText(values, key, text, `--${flag}`, report)
+    else take(values, key, text, 'text', `--${flag}`, report)
   }
 }
 
-function putText(values: Values, key: string, text: string | undefined, label: string, report: Report): void {
-  put(values, key, readValue(KEYS.get(key) ?? {}, text, 'text', label, report), label)
-}
-
-function put(values: Values, key: string, value: unknown, origin: string): void {
-  if (value === undefined) {
+/** Reads one value and keeps it, with where it came from; one with a problem is refused and leaves what was there. */
+function take(values: Values, key: string, raw: unknown, notation: Notation, label: string, report: Report): void {
+  let good = true
+  const value = readValue(KEYS.get(key) ?? {}, raw, notation, label, (problem) => {
+    good = false
+    report(problem)
+  })
+  if (!good) {
     values.refused.add(key)
     return
   }
   const [section = key, name] = key.split('.')
   if (name === undefined) values.tables[section] = value
   else tableOf(values.tables, section)[name] = value
-  values.origins.set(key, origin)
+  values.origins.set(key, label)
 }
 
 /** The table of a section, made where there is none yet. */

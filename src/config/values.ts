@@ -14,8 +14,8 @@ export type Notation = 'text' | 'typed'
 
 /**
  * Reads `raw` as the schema wants it: texts become numbers, lists and so on where the source has only texts; durations
- * become milliseconds. Every problem is handed to `report` as one line that begins with `label`; then the result is
- * `undefined`.
+ * become milliseconds. Every problem is handed to `report` as one line that begins with `label`; then the
+ * result is of no use.
  */
 export function readValue(
   schema: KeySchema,
@@ -40,22 +40,14 @@ export function readValue(
     const [inner, name]: [Notation, (index: number) => string] = item.properties
       ? ['typed', (index) => `${label}[${index}]`]
       : [notation, () => label]
-    return items.flatMap((value, index) => {
-      // An item with a problem is left out, so that what is left can still be checked as a whole.
-      let good = true
-      const read = readValue(item, value, inner, name(index), (problem) => {
-        good = false
-        report(problem)
-      })
-      return good ? [read] : []
-    })
+    return items.map((value, index) => readValue(item, value, inner, name(index), report))
   }
   const value = scalar(schema, raw, notation)
   return Check(schema, value) ? value : wrong(raw, schema)
 }
 
 /** Reads the keys of a table. Keys that the schema does not have are reported, with the name that was probably meant. */
-export function readTable(
+function readTable(
   schema: KeySchema,
   table: Record<string, unknown>,
   notation: Notation,
