@@ -14,4 +14,4 @@ export {
 export { ConfigError } from './config/problems.ts'
 export { DEFAULT_ROOM_RULE, type RoomRule } from './config/rooms.ts'
 export { type Algorithm, CONFIG_SCHEMA, type Config } from './config/schema.ts'
-export type { Environment, Flags } from './config/sources.ts'
+export { type Environment, FLAG_NAMES, type Flags } from './config/sources.ts'

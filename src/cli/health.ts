@@ -24,7 +24,8 @@ ${CONFIG_HELP}
     const url = given.text('url') ?? `${addressOf(loaded.config.server)}/readyz`
     try {
       const answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'manual' })
-      terminal.out(answer.ok ? 'ready' : `not ready: ${url} answered ${answer.status}`)
+      if (answer.ok) terminal.out('ready')
+      else terminal.err(`not ready: ${url} answered ${answer.status}`)
       return answer.ok ? 0 : 1
     } catch (error) {
       terminal.err(`not ready: no answer from ${url} (${reasonOf(error)})`)

@@ -46,6 +46,9 @@ export function variableOf(key: string): string {
 const BY_VARIABLE = new Map([...KEYS.keys()].map((key) => [variableOf(key), key]))
 const SHORT_FLAGS: Readonly<Record<string, string>> = { port: 'server.port' }
 
+/** The names of all flags that set a key, without the dashes. */
+export const FLAG_NAMES: readonly string[] = [...KEYS.keys(), ...Object.keys(SHORT_FLAGS)]
+
 /** @param label what named the file: a flag or a variable. */
 export function fromFile(path: string, label: string, values: Values, report: Report): void {
   const table = parseFile(path, label, report)
@@ -99,7 +102,7 @@ export function fromEnvironment(env: Environment, values: Values, report: Report
 export function fromFlags(flags: Flags, values: Values, report: Report): void {
   for (const [flag, text] of Object.entries(flags)) {
     const key = Object.hasOwn(SHORT_FLAGS, flag) ? (SHORT_FLAGS[flag] ?? flag) : flag
-    if (!KEYS.has(key)) report(unknown(`--${flag}`, flag, [...KEYS.keys(), 'port']))
+    if (!KEYS.has(key)) report(unknown(`--${flag}`, flag, FLAG_NAMES))
     else take(values, key, text, 'text', `--${flag}`, report)
   }
 }
