@@ -15,7 +15,8 @@
  * slower, whether the figure is a rate or a time. Absolute figures belong to the machine; quote the ratios.
  *
  * Server and load have a core each. Where the load is busy above 90 % while the server is not, a warning says that
- * the load sets the pace: then the server's microseconds per operation are what to compare.
+ * the load sets the pace, and where other processes use the server's core, another one: then the server's
+ * microseconds per operation, which neither changes much, are what to compare.
  *
  * A case is one file in scripts/bench/cases/ and one line in scripts/bench/cases.ts.
  */
@@ -26,9 +27,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Case, Measured } from './bench/case.ts'
 import { selectCases } from './bench/cases.ts'
-import { LIFTED, PINNED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
+import { LIFTED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
 import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
 import { catchTemplates } from './bench/templates.ts'
+import { PINNED } from './bench/usage.ts'
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),

@@ -1,6 +1,9 @@
 import type { Load } from './load.ts'
 
-/** What one run of a case found: single figures, or samples (a latency each). */
+/**
+ * What one run of a case found: single figures, or samples (a latency each). `operations`, where a case counts them,
+ * gives the line with the server's time for each; `frame_bytes` is held against the other side's.
+ */
 export type Measured = Record<string, number | number[]>
 
 /** One line of the report, read out of what `run` returned. */

@@ -67,7 +67,8 @@ export class FrameReader {
     while (at < end) {
       const next = this.#readFrame(chunk, at, end)
       if (next < 0) {
-        this.#rest = chunk.slice(at)
+        // A Buffer's own slice would be a view of memory that the next read may overwrite.
+        this.#rest = new Uint8Array(chunk.subarray(at))
         return
       }
       at = next

@@ -19,7 +19,7 @@ const part = task.role === 'run' ? found.run(load) : found.assist?.(load)
 if (part === undefined) throw new Error(`the case ${task.case} has no ${task.role}`)
 try {
   const measured = await part
-  process.stdout.write(JSON.stringify(task.role === 'run' ? { ...load.usage, ...measured } : measured))
+  process.stdout.write(JSON.stringify(task.role === 'run' ? { ...load.cost(measured), ...measured } : measured))
   process.exit(0)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -6,7 +6,7 @@
 import type { Measured } from './case.ts'
 import { Client } from './client.ts'
 import { signToken } from './tokens.ts'
-import { cpuSeconds } from './usage.ts'
+import { busySeconds, cpuSeconds, PINNED, SERVER_CORE } from './usage.ts'
 
 /** What the load process is told, as JSON in its first argument. */
 export interface Task {
@@ -45,8 +45,8 @@ export class Load {
   /** Called after everything that one read gave, so that a case can answer it with one write. */
   onChunk: (client: Client) => void = ignore
 
-  /** Shares of a core during `measure`, and its length. */
-  readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0 }
+  /** Shares of a core during `measure`, and its length. `others_cpu`: of the server's core, by neither of us. */
+  readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0, others_cpu: 0 }
   #users = 0
   #reject: (error: Error) => void = ignore
   readonly #failed: Promise<never>
@@ -106,6 +106,7 @@ export class Load {
   async measure<T>(part: () => Promise<T>, what: string): Promise<T> {
     const load = process.cpuUsage()
     const server = cpuSeconds(this.task.pid)
+    const busy = busySeconds(SERVER_CORE)
     const start = performance.now()
     const result = await this.until(part(), what)
     const seconds = (performance.now() - start) / 1000
@@ -113,7 +114,15 @@ export class Load {
     this.usage.seconds = seconds
     this.usage.load_cpu = (user + system) / 1e6 / seconds
     this.usage.server_cpu = (cpuSeconds(this.task.pid) - server) / seconds
+    if (PINNED) this.usage.others_cpu = (busySeconds(SERVER_CORE) - busy) / seconds - this.usage.server_cpu
     return result
+  }
+
+  /** What `measure` noted, and the server's time for each of the `operations` that the case counted. */
+  cost(measured: Measured): Measured {
+    const { operations } = measured
+    if (typeof operations !== 'number') return { ...this.usage }
+    return { ...this.usage, server_us: (1e6 * this.usage.server_cpu * this.usage.seconds) / operations }
   }
 
   /** Starts the case's `assist` in one more process on this core; what it measured comes when it ends. */

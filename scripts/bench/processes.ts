@@ -7,12 +7,10 @@ import type { Subprocess } from 'bun'
 import type { Measured } from './case.ts'
 import type { Task } from './load.ts'
 import type { Templates } from './templates.ts'
+import { LOAD_CORE, PINNED, SERVER_CORE } from './usage.ts'
 
 const HERE = import.meta.dir
 export const ROOT = join(HERE, '..', '..')
-
-export const SERVER_CORE = 0
-export const LOAD_CORE = 1
 
 const START_TIMEOUT_MS = 10_000
 const STOP_TIMEOUT_MS = 5000
@@ -27,9 +25,6 @@ export const LIFTED = [
   '--limits.messages_per_second=0',
   '--limits.bytes_per_second=0',
 ]
-
-/** Whether processes can be bound to a core each. */
-export const PINNED = navigator.hardwareConcurrency > 1 && Bun.which('taskset') !== null
 
 export interface Server extends AsyncDisposable {
   readonly port: number

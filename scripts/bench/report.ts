@@ -21,9 +21,16 @@ export interface Line {
 /** Above this share of a core the load process may be what is measured, if the server has time to spare. */
 const LOAD_SATURATED = 0.9
 
+/** Every case that counts its operations has it: the figure that a busy machine changes least. */
+const SERVER_TIME: Metric = { key: 'server_us', title: "server's time per operation", unit: 'us', better: 'less' }
+
+/** Above this share of the server's core, taken by strangers, a rate or a latency says little. */
+const OTHERS_NOISY = 0.05
+
 /** The lines of a case. A percentile is taken from the samples of all rounds; its quartiles are the rounds' own. */
 export function linesOf(measured: Case, rounds: Rounds): Line[] {
-  return measured.metrics.map((metric) => {
+  const counted = [...rounds.values()].some((results) => results.some((result) => 'server_us' in result))
+  return [...measured.metrics, ...(counted ? [SERVER_TIME] : [])].map((metric) => {
     const sides: Record<string, Summary> = {}
     for (const [side, results] of rounds) {
       const values = results.map((result) => figure(result[metric.key], metric))
@@ -71,14 +78,10 @@ function verdictOf(metric: Metric, ratio: number | undefined, met: boolean | und
   return verdict
 }
 
-/** What the run cost both processes, and what that is per operation where the case counts them. */
+/** What the run cost both processes, and how long its frames were. */
 function costOf(results: readonly Measured[]): string {
-  const load = middle(results, 'load_cpu')
-  const server = middle(results, 'server_cpu')
+  const [load, server] = [middle(results, 'load_cpu'), middle(results, 'server_cpu')]
   const parts = [`server ${percent(server)} of its core, load ${percent(load)} of its own`]
-  const micros = results.map((r) => (1e6 * number(r, 'server_cpu') * number(r, 'seconds')) / number(r, 'operations'))
-  const each = summarize(micros.filter(Number.isFinite)).median
-  if (Number.isFinite(each)) parts.push(`${each.toFixed(2)} us of the server per operation`)
   const bytes = middle(results, 'frame_bytes')
   if (Number.isFinite(bytes)) parts.push(`frames of ${bytes} bytes`)
   return parts.join('; ')
@@ -91,9 +94,11 @@ export function warningsOf(rounds: Rounds): string[] {
     const server = middle(results, 'server_cpu')
     if (load > LOAD_SATURATED && server < LOAD_SATURATED) {
       warnings.push(
-        `${side}: the load process sets the pace (${percent(load)}), not the server (${percent(server)}); compare the microseconds per operation`,
+        `${side}: the load sets the pace (${percent(load)} of its core), not the server (${percent(server)})`,
       )
     }
+    const others = middle(results, 'others_cpu')
+    if (others > OTHERS_NOISY) warnings.push(`${side}: other processes used ${percent(others)} of the server's core`)
   }
   const sizes = [BASELINE, TIDINGS].map((side) => middle(rounds.get(side) ?? [], 'frame_bytes'))
   // A timestamp is up to three digits shorter when its milliseconds end in zeros.

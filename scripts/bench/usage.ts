@@ -2,6 +2,11 @@
 
 import { readFileSync } from 'node:fs'
 
+export const SERVER_CORE = 0
+export const LOAD_CORE = 1
+/** Whether processes can be bound to a core each. */
+export const PINNED = navigator.hardwareConcurrency > 1 && Bun.which('taskset') !== null
+
 /** Clock ticks per second in /proc/<pid>/stat: 100 on every Linux that Bun runs on. */
 const TICKS_PER_SECOND = 100
 
@@ -11,6 +16,14 @@ export function cpuSeconds(pid: number): number {
   // The name in parentheses may hold spaces: fields are counted from its end, where the third one begins.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Seconds that a core has been busy, with whatever: its whole time but idle and waiting for a disk. */
+export function busySeconds(core: number): number {
+  const line = new RegExp(`^cpu${core} (.+)$`, 'm').exec(readFileSync('/proc/stat', 'utf8'))
+  if (line?.[1] === undefined) throw new Error(`there is no core ${core}`)
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line[1].split(' ').map(Number)
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 }
 
 /** Resident memory of a process in KiB. */

@@ -58,7 +58,7 @@ async function run(load: Load, members: number, messages: number): Promise<Measu
       await Bun.sleep(1)
     }
   }, 'the last member')
-  return { last_ms: samples, frame_bytes: bytes }
+  return { last_ms: samples, operations: messages * members, frame_bytes: bytes }
 }
 
 export const fanoutThousand = fanout(1000, 200, 60, 0.9)

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'bun:test'
+import { jwtVerify } from 'jose'
+import { CASES, selectCases } from '../../../scripts/bench/cases.ts'
+import type { Client } from '../../../scripts/bench/client.ts'
+import { Publisher } from '../../../scripts/bench/publisher.ts'
+import { PAYLOAD, pingFrame } from '../../../scripts/bench/templates.ts'
+import { signToken } from '../../../scripts/bench/tokens.ts'
+import { cpuSeconds, residentKiB } from '../../../scripts/bench/usage.ts'
+
+test('tokens are what an independent library verifies', async () => {
+  const secret = 'a secret of at least thirty-two bytes'
+  const { payload, protectedHeader } = await jwtVerify(
+    signToken(secret, { user_id: 'u1' }),
+    new TextEncoder().encode(secret),
+  )
+  expect(protectedHeader).toEqual({ alg: 'HS256', typ: 'JWT' })
+  expect(payload).toMatchObject({ user_id: 'u1', exp: (payload.iat ?? 0) + 3600 })
+})
+
+test('payloads are of 128 bytes as JSON', () => {
+  expect(JSON.stringify(PAYLOAD)).toHaveLength(128)
+  expect(JSON.parse(pingFrame())).toEqual({ type: 'ping', payload: PAYLOAD })
+})
+
+test('every publish carries an id of its own, all frames of a burst in one write', () => {
+  const writes: string[] = []
+  const client = { write: (bytes: Uint8Array) => writes.push(Buffer.from(bytes).toString('latin1')) }
+  const publisher = new Publisher(client as unknown as Client, 'bench', 3)
+  publisher.send(3)
+  publisher.send(2)
+  expect(writes.map((written) => written.match(/"id":"\d+"/g))).toEqual([
+    ['"id":"00000000"', '"id":"00000001"', '"id":"00000002"'],
+    ['"id":"00000003"', '"id":"00000004"'],
+  ])
+})
+
+describe('cases', () => {
+  test('have names that differ', () => {
+    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
+  })
+
+  test('are chosen by whole name first, else by its beginning, in the order of the report', () => {
+    const chosen = (...only: string[]) => selectCases(only).map(({ name }) => name)
+    expect(chosen()).toEqual(CASES.map(({ name }) => name))
+    expect(chosen('echo')).toEqual(['echo'])
+    expect(chosen('memory', 'fanout')).toEqual(['fanout-1000', 'fanout-10000', 'memory'])
+    expect(() => chosen('echos')).toThrow('no case is called echos')
+  })
+})
+
+test('processor time and memory of a process are read from the kernel', () => {
+  expect(cpuSeconds(process.pid)).toBeGreaterThan(0)
+  expect(residentKiB(process.pid)).toBeGreaterThan(1000)
+})
