@@ -1,7 +1,7 @@
 /** The options of a command, and flags of the configuration beside them. */
 
 import { parseArgs } from 'node:util'
-import type { Flags } from '../config.ts'
+import { FLAG_NAMES, type Flags } from '../config.ts'
 
 /** A command's own options: `switch` stands alone, `text` has a value, `texts` may be given several times. */
 export type Options = Readonly<Record<string, 'switch' | 'text' | 'texts'>>
@@ -52,11 +52,14 @@ function tokensOf(args: readonly string[], options: Options) {
     strict: false,
     allowPositionals: true,
     tokens: true,
-    options: Object.fromEntries(
-      Object.entries(options).map(([name, kind]) => [
-        name,
-        { type: kind === 'switch' ? 'boolean' : 'string' } as const,
-      ]),
-    ),
+    options: Object.fromEntries([
+      // Named, so that `--log.level debug` has its value as `--log.level=debug` has.
+      ...FLAG_NAMES.map((name) => option(name, 'text')),
+      ...Object.entries(options).map(([name, kind]) => option(name, kind)),
+    ]),
   }).tokens
+}
+
+function option(name: string, kind: Options[string]) {
+  return [name, { type: kind === 'switch' ? 'boolean' : 'string' } as const] as const
 }
