@@ -10,8 +10,10 @@ const MAX_STACK_LENGTH = 2048
 const MAX_KEY_LENGTH = 64
 /** Deepest nesting below a field. */
 const MAX_DEPTH = 4
-/** Most values in one line, so that a wide object costs no more than a line is worth. */
-const MAX_VALUES = 100
+/** Most fields of a line; ours have about ten. */
+const MAX_FIELDS = 32
+/** Most values below the fields of a line, all together: a wide object costs no more than a line is worth. */
+const MAX_NESTED_VALUES = 100
 
 export type Plain = string | number | boolean | null | Plain[] | { [key: string]: Plain }
 
@@ -27,26 +29,33 @@ export function plainText(text: string, limit: number = MAX_TEXT_LENGTH): string
 }
 
 class Flattener {
-  #left = MAX_VALUES
+  #fields = MAX_FIELDS
+  #nestedValues = MAX_NESTED_VALUES
   readonly #open = new Set<object>()
 
   entries(object: object, depth: number): { [key: string]: Plain } {
     const out: { [key: string]: Plain } = Object.create(null)
     for (const key of keysOf(object)) {
-      if (this.#left <= 0) {
+      if (this.#isFull(depth)) {
         out['…'] = 'more'
         break
       }
       const value = read(object, key)
       if (value === undefined) continue
-      out[plainText(key, MAX_KEY_LENGTH)] =
-        isSecretKey(key) && !isHarmless(value) ? REDACTED : this.#value(value, depth)
+      const shown = isSecretKey(key) && !isHarmless(value) ? REDACTED : value
+      out[plainText(key, MAX_KEY_LENGTH)] = this.#value(shown, depth)
     }
     return out
   }
 
+  /** Fields count for themselves: a wide value in the first must not eat the others. */
+  #isFull(depth: number): boolean {
+    return (depth === 0 ? this.#fields : this.#nestedValues) <= 0
+  }
+
   #value(value: unknown, depth: number): Plain {
-    this.#left--
+    if (depth === 0) this.#fields--
+    else this.#nestedValues--
     switch (typeof value) {
       case 'string':
         return plainText(value)
@@ -85,7 +94,7 @@ class Flattener {
     if (!Array.isArray(value)) return this.entries(value, depth + 1)
     const items: Plain[] = []
     for (let i = 0; i < value.length; i++) {
-      if (this.#left <= 0) {
+      if (this.#isFull(depth + 1)) {
         items.push(`… ${value.length - i} more`)
         break
       }
