@@ -2,6 +2,7 @@
 
 import type { RoomRule as FilledRule } from '../config.ts'
 import type { Identity } from '../core/identity.ts'
+import type { RoomRule as CoreRule, RoomRules as CoreRules, RoomAction } from '../core/room.ts'
 import { compilePattern } from '../protocol/names.ts'
 
 /** A rule as it is written: its pattern, and what differs from the defaults. */
@@ -10,26 +11,18 @@ export type RoomRule = Pick<FilledRule, 'pattern'> &
 
 /** Who may do something: `member` are those who have joined, `claim` those whose token names the room in `rooms`. */
 export type Access = 'any' | 'claim' | 'member' | 'none' | `role:${string}`
-export type RoomAction = 'join' | 'publish' | 'state'
 
-/** A rule with every default filled in. */
-export interface ResolvedRule {
+/** A rule with every default filled in. Rooms of an `exclusive` rule are one group, named by its pattern. */
+export interface ResolvedRule extends CoreRule {
   readonly pattern: string
   readonly join: Access
   readonly publish: Access
   readonly state: Access
-  readonly presence: 'events' | 'count' | 'off'
-  readonly history: { readonly maxMessages: number; readonly maxAgeMs: number }
-  /** The group within which one may be in one room at a time; rooms with the same key are one group. */
-  readonly exclusive: false | string
-  readonly slowConsumer: 'disconnect' | 'latest_only'
 }
 
-export interface RoomRules {
+export interface RoomRules extends CoreRules {
   /** The first rule whose pattern matches, one object per rule; the defaults where none does. */
   ruleFor(room: string): ResolvedRule
-  /** Whether `identity` may do `action` in `room`, being a member of it or not. Answers for valid room names. */
-  allows(identity: Identity, room: string, action: RoomAction, isMember: boolean): boolean
 }
 
 /**
@@ -42,13 +35,15 @@ export function createRoomRules(rules: readonly RoomRule[], adminRole: string): 
 
   const ruleFor = (room: string): ResolvedRule => resolved.find(({ matches }) => matches(room))?.rule ?? unruled
 
+  const isAdmin = (identity: Identity): boolean => adminRole !== '' && identity.roles.includes(adminRole)
+
   const allows = (identity: Identity, room: string, action: RoomAction, isMember: boolean): boolean => {
-    if (adminRole !== '' && identity.roles.includes(adminRole)) return true
+    if (isAdmin(identity)) return true
     if (identity.rooms !== undefined && !isNamed(identity.rooms, room)) return false
     return grants(ruleFor(room)[action], identity, room, isMember)
   }
 
-  return { ruleFor, allows }
+  return { ruleFor, allows, isAdmin }
 }
 
 function grants(access: Access, identity: Identity, room: string, isMember: boolean): boolean {
@@ -68,7 +63,7 @@ function grants(access: Access, identity: Identity, room: string, isMember: bool
 }
 
 /** Whether somebody has a role: in this room by `room_roles`, or everywhere. */
-export function hasRole(identity: Identity, room: string, role: string): boolean {
+function hasRole(identity: Identity, room: string, role: string): boolean {
   const { roles, roomRoles } = identity
   return roles.includes(role) || (roomRoles !== undefined && Object.hasOwn(roomRoles, room) && roomRoles[room] === role)
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { createRoomRules, type RoomAction, type RoomRule } from '../../src/auth/rules.ts'
+import { createRoomRules, type RoomRule } from '../../src/auth/rules.ts'
 import { DEFAULT_ROOM_RULE } from '../../src/config.ts'
 import type { Identity } from '../../src/core/identity.ts'
+import type { RoomAction } from '../../src/core/room.ts'
 
 const user = (more: Partial<Identity> = {}): Identity => ({ userId: 'alice', roles: [], ...more })
 
@@ -138,4 +139,11 @@ describe('allows, for every user, room and action, member or not', () => {
     expect(rules.allows(user({ roles: ['admin'] }), 'shut', 'publish', false)).toBe(true)
     expect(rules.allows(user(), 'unruled', 'publish', false)).toBe(false)
   })
+})
+
+test('an admin is who has the admin role everywhere, and nobody where there is none', () => {
+  const { admin, nobody, 'admin of one room': one, 'almost admin': almost } = USERS
+  const people = [admin, nobody, one, almost].map((who) => who ?? user())
+  expect(people.map(createRoomRules([], 'admin').isAdmin)).toEqual([true, false, false, false])
+  expect(people.map(createRoomRules([], '').isAdmin)).toEqual([false, false, false, false])
 })
