@@ -23,7 +23,10 @@ export interface Violation {
 
 const INNER = ['core', 'protocol']
 
-/** The arrows: app -> everything; the ring of http … telemetry -> core -> protocol <- client. */
+/**
+ * The arrows: app -> everything; the ring of http … telemetry -> core -> protocol <- client. Within the ring one line has
+ * a direction of its own: an address of http opens the door of transports, and the door judges credentials with auth.
+ */
 const AREAS: Readonly<Record<string, Area>> = {
   protocol: { to: [], packages: ['msgpackr'], forbids: ['Bun', 'process', 'Buffer'] },
   client: { to: ['protocol'], packages: [], forbids: ['Bun', 'process', 'Buffer'] },
@@ -32,8 +35,8 @@ const AREAS: Readonly<Record<string, Area>> = {
     packages: ['typebox', 'node:async_hooks', 'node:crypto', 'node:events', 'node:util'],
     forbids: ['Bun'],
   },
-  http: { to: [...INNER, 'web'] },
-  transports: { to: INNER },
+  http: { to: [...INNER, 'transports', 'auth', 'web'] },
+  transports: { to: [...INNER, 'auth'] },
   handlers: { to: INNER },
   backends: { to: INNER },
   auth: { to: INNER },
@@ -41,6 +44,7 @@ const AREAS: Readonly<Record<string, Area>> = {
   web: { to: ['client', 'protocol'] },
   config: { to: ['protocol'] },
   app: { to: ['*'] },
+  tidings: { to: ['*'] },
   testing: { to: ['*'] },
   cli: { to: ['*'] },
   main: { to: ['*'] },
@@ -53,7 +57,7 @@ const LOOSE_FILE: Area = { to: INNER }
 /** Packages that belong to a few places. A key also covers `key/deeper`, a place everything under it. */
 const OWNED: readonly (readonly [name: string, places: readonly string[]])[] = [
   // The last one only hands it on to applications that the binary loads.
-  ['elysia', ['http', 'app', 'index', 'cli/load-app']],
+  ['elysia', ['http', 'app', 'tidings', 'index', 'cli/load-app']],
   ['@elysiajs/swagger', ['http']],
   ['@elysiajs/jwt', ['auth']],
   ['ioredis', ['backends/redis']],
@@ -61,7 +65,7 @@ const OWNED: readonly (readonly [name: string, places: readonly string[]])[] = [
 ]
 
 /** Areas that compose others, and so may read the configuration's values and not only its type. */
-const COMPOSERS = new Set(['app', 'cli', 'main', 'index', 'testing', 'config'])
+const COMPOSERS = new Set(['app', 'tidings', 'cli', 'main', 'index', 'testing', 'config'])
 /** Areas that also run in a browser: not even the configuration's type reaches them. */
 const PORTABLE = new Set(['protocol', 'client', 'web'])
 

@@ -50,9 +50,17 @@ describe('import direction', () => {
     ])
   })
 
-  test('areas of the same ring do not import each other', () => {
-    expect(check({ 'auth/a.ts': "import '../http/b.ts'", 'http/b.ts': '' })).toEqual([
-      'src/auth/a.ts:1 auth may not import http: it may import core, protocol',
+  test('areas of the same ring do not import each other, but http the door, and the door its credentials', () => {
+    const tree = {
+      'http/a.ts': "import '../transports/b.ts'",
+      'transports/b.ts': "import '../auth/c.ts'",
+      'auth/c.ts': "import '../http/d.ts'",
+      'http/d.ts': '',
+      'handlers/e.ts': "import '../auth/c.ts'",
+    }
+    expect(check(tree)).toEqual([
+      'src/auth/c.ts:1 auth may not import http: it may import core, protocol',
+      'src/handlers/e.ts:1 handlers may not import auth: it may import core, protocol',
     ])
   })
 
@@ -68,7 +76,7 @@ describe('import direction', () => {
   test('only http and the composition root know Elysia', () => {
     const text = "import 'elysia'"
     expect(check({ 'http/a.ts': text, 'app.ts': text, 'transports/a.ts': text })).toEqual([
-      'src/transports/a.ts:1 "elysia" belongs to http, app, index, cli/load-app',
+      'src/transports/a.ts:1 "elysia" belongs to http, app, tidings, index, cli/load-app',
     ])
   })
 
