@@ -1,0 +1,154 @@
+/** The composition root: the only place that knows every part. Makes a server of a configuration and an application. */
+import type { Server } from 'bun'
+import { type AnyElysia, Elysia } from 'elysia'
+import { authentication } from './auth/authentication.ts'
+import { createTrustedProxies } from './auth/proxies.ts'
+import { createRoomRules } from './auth/rules.ts'
+import { createVerifier } from './auth/verify.ts'
+import { createEmbeddedBackend } from './backends/embedded/backend.ts'
+import { type Config, type ConfigInput, configFrom } from './config.ts'
+import { type Application, emptyApplication } from './core/application.ts'
+import { systemClock } from './core/clock.ts'
+import { Hub } from './core/hub.ts'
+import type { Log } from './core/log.ts'
+import { builtIns } from './handlers/index.ts'
+import { httpRoutes } from './http/routes.ts'
+import { createLog } from './telemetry/log.ts'
+import { logObserver } from './telemetry/log-observer.ts'
+import { Door } from './transports/handshake.ts'
+import { type SocketData, websocketHandler } from './transports/websocket.ts'
+
+export interface ServerOptions {
+  /** What an application adds. */
+  readonly app?: Application
+  readonly mode: 'development' | 'production'
+  readonly log: Log
+}
+
+export interface RunningServer {
+  /** Where it listens, for example `http://127.0.0.1:3000`. */
+  readonly url: string
+  readonly hub: Hub
+  /** Drains and stops; resolves when the last connection is gone or the deadline has passed. */
+  stop(reason?: string): Promise<void>
+  /** Reads keys again, without a disconnect; from `auth` where the settings themselves have changed. */
+  reloadKeys(auth?: Config['auth']): Promise<void>
+}
+
+/** Seconds within which a request must be complete: what comes slower holds a socket for nothing. */
+const REQUEST_TIMEOUT_S = 15
+
+/** Everything but the listener, for our own server and for somebody's Elysia application. */
+export function assemble(config: Config, { app = emptyApplication(), log, mode }: ServerOptions) {
+  const clock = systemClock
+  const verifier = createVerifier(config.auth, { log })
+  const native: { server: Server<SocketData> | undefined } = { server: undefined }
+  const hub = new Hub({
+    config,
+    application: app,
+    rules: createRoomRules(config.rooms, config.admin.jwt_role),
+    native: { publish: (topic, data) => (native.server?.publish(topic, data) ?? 0) >= 0 },
+    backend: createEmbeddedBackend({ clock, maxStateBytes: config.limits.max_message_bytes }),
+    builtIns,
+    verify: (token) => verifier.verify(token),
+    log,
+    clock,
+    observers: [logObserver(log)],
+  })
+  const door = new Door({
+    hub,
+    authenticate: authentication(verifier, app.authenticate, (error) => hub.report(error, 'authenticate')),
+    allowedOrigins: config.server.allowed_origins,
+    trustedProxies: createTrustedProxies(config.server.trusted_proxies),
+    cookieName: config.auth.cookie,
+  })
+  const routes = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token), mode })
+  const stop = async () => {
+    hub.stop()
+    verifier.close?.()
+    for (const hook of app.hooks.onStop) await hook()
+  }
+  /** To be told of the server as soon as it listens: deliveries go through its native topics. */
+  const listening = (server: Server<SocketData>) => {
+    native.server = server
+  }
+  return { hub, routes, verifier, listening, stop }
+}
+
+/** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
+export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
+  const { app = emptyApplication(), log } = options
+  const { hub, routes, verifier, listening, stop } = assemble(config, options)
+  await verifier.reload()
+  for (const hook of app.hooks.onStart) await hook()
+  const elysia = new Elysia({ handler: { standardHostname: false } }).use(routes)
+  elysia.listen({
+    hostname: config.server.host,
+    port: config.server.port,
+    // Two servers would share the port silently, each with half of the clients.
+    reusePort: false,
+    development: false,
+    idleTimeout: REQUEST_TIMEOUT_S,
+    maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
+    websocket: websocketHandler(hub),
+  })
+  const server = elysia.server as Server<SocketData> | null
+  if (server === null) throw new Error('The server did not start to listen')
+  listening(server)
+  const url = urlOf(server)
+  log.info('server_started', { url, version_mode: options.mode })
+  return {
+    url,
+    hub,
+    reloadKeys: (auth = config.auth) => verifier.reload(auth),
+    async stop(reason = 'shutdown') {
+      const { delay_ms, deadline_ms } = config.drain
+      const abort = new AbortController()
+      const deadline = setTimeout(() => abort.abort(), deadline_ms)
+      hub.refuseNew()
+      log.info('server_draining', { reason, connections: hub.registry.size })
+      if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms))
+      await hub.drain(reason, abort.signal)
+      clearTimeout(deadline)
+      await stop()
+      await server.stop(true)
+      log.info('server_stopped', { reason })
+    },
+  }
+}
+
+/**
+ * Adds a server to somebody's Elysia application, which listens: sockets come through Elysia's own dispatcher.
+ * @throws ConfigError where the settings are wrong.
+ */
+export function mountIn(
+  app: AnyElysia,
+  application: Application,
+  input: ConfigInput,
+  bind: (hub: Hub) => void,
+): AnyElysia {
+  const mode = Bun.env['TIDINGS_ENV'] === 'development' ? 'development' : 'production'
+  const config = configFrom(input, mode, { keysOptional: application.authenticate.length > 0 })
+  const log = createLog(config.log)
+  const { hub, routes, verifier, listening, stop } = assemble(config, { app: application, log, mode })
+  bind(hub)
+  // Elysia puts its dispatcher between these options and the callbacks: the options are what counts here.
+  Object.assign(app.config, { websocket: { ...websocketHandler(hub), ...app.config.websocket } })
+  return app
+    .use(routes)
+    .onStart(async ({ server }) => {
+      listening(server as Server<SocketData>)
+      await verifier.reload()
+      for (const hook of application.hooks.onStart) await hook()
+    })
+    .onStop(stop)
+}
+
+/** Frames that one HTTP body may hold: a batch of them is a list. */
+const MAX_BODY_FRAMES = 16
+
+function urlOf(server: Server<SocketData>): string {
+  const { hostname, port } = server
+  const host = hostname?.includes(':') ? `[${hostname}]` : hostname === '0.0.0.0' ? '127.0.0.1' : hostname
+  return `http://${host}:${port}`
+}

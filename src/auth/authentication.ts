@@ -1,0 +1,31 @@
+/** Who a request is of: the application's own ways first, then the configured tokens. */
+import type { Authenticate } from '../core/application.ts'
+import type { Identity } from '../core/identity.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import type { Verifier } from './verify.ts'
+
+/**
+ * Chains the application's `authenticate` functions before the verifier.
+ * @param report told of what an application's function throws that is not an error for the client.
+ * @returns resolves with `null` where nothing was shown that anybody knows; rejects where a token is bad.
+ */
+export function authentication(
+  verifier: Verifier,
+  own: readonly Authenticate[],
+  report: (error: unknown) => void,
+): (request: Request, token: string | undefined) => Promise<Identity | null> {
+  return async (request, token) => {
+    const ask = async (index: number): Promise<Identity | null> => {
+      const authenticate = own[index]
+      if (authenticate === undefined) return token === undefined ? null : verifier.verify(token)
+      return authenticate(request, () => ask(index + 1))
+    }
+    try {
+      return await ask(0)
+    } catch (error) {
+      if (error instanceof TidingsError) throw error
+      report(error)
+      throw new TidingsError('unavailable', undefined, { cause: error })
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** One frame of a client and the answer to it. Where the answer goes is the transport's: a socket or an HTTP body. */
+import type { ErrorBody, TidingsError } from '../protocol/errors.ts'
+import type { ClientFrame, ServerFrame } from '../protocol/frames.ts'
+import { type Clock, toTimestamp } from './clock.ts'
+import type { Session } from './session.ts'
+
+export class Exchange {
+  readonly session: Session
+  readonly frame: ClientFrame
+  /** What is still to be answered when the session goes on with its next frame. */
+  pending: Promise<void> | undefined
+  private readonly clock: Clock
+  private readonly reply: ((frame: ServerFrame) => void) | undefined
+
+  /** @param reply takes the answers; without it they go to the session. */
+  constructor(session: Session, frame: ClientFrame, clock: Clock, reply?: (frame: ServerFrame) => void) {
+    this.session = session
+    this.frame = frame
+    this.clock = clock
+    this.reply = reply
+  }
+
+  /** Sends any frame as part of the answer. */
+  send(frame: ServerFrame): void {
+    if (this.reply === undefined) this.session.send(frame)
+    else this.reply(frame)
+  }
+
+  /** Answers with a frame of this type; a frame without an id has asked for no `ack` and gets none. */
+  answer(type: string, payload: unknown): void {
+    if (this.frame.id === undefined && type === 'ack') return
+    const timestamp = toTimestamp(this.clock.now())
+    this.send({ type, payload, timestamp, correlation_id: this.frame.id })
+  }
+
+  ack(payload: unknown): void {
+    this.answer('ack', payload)
+  }
+}
+
+/** The `error` frame for a failure that keeps the connection, or comes right before the close that ends it. */
+export function errorFrame(error: TidingsError, correlationId: string, clock: Clock): ServerFrame {
+  const payload: ErrorBody = error.toBody()
+  return { type: 'error', payload, timestamp: toTimestamp(clock.now()), correlation_id: correlationId }
+}

@@ -1,0 +1,77 @@
+/**
+ * Who is still there. One sweep a second looks at every connection: it pings, closes dead peers by the server's own clock
+ * of inbound traffic (the runtime's idle timer is also reset by what the server sends), and watches tokens expire.
+ */
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
+import { type Clock, toTimestamp } from './clock.ts'
+import type { Registry } from './registry.ts'
+import type { Session } from './session.ts'
+
+/** Milliseconds between two looks at a connection. */
+export const SWEEP_INTERVAL_MS = 1000
+
+export interface HeartbeatDeps {
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  /** Milliseconds before the end of a token at which its client is warned. */
+  readonly expiryWarningMs: number
+  readonly close: (session: Session, code: number, reason: string) => void
+  readonly end: (session: Session, error: TidingsError) => void
+}
+
+export class Heartbeat {
+  private readonly deps: HeartbeatDeps
+
+  constructor(deps: HeartbeatDeps) {
+    this.deps = deps
+  }
+
+  /** Begins to watch a session. The first ping comes at a random part of the interval, or a crowd would be pinged at once. */
+  begin(session: Session): void {
+    session.lastPing -= Math.random() * this.deps.intervalMs
+    this.watchToken(session)
+  }
+
+  /** Takes over the end of the session's credentials, on the clock that does not jump. */
+  watchToken(session: Session): void {
+    const { expiresAt } = session.identity
+    const { clock } = this.deps
+    session.expiresAt = expiresAt === undefined ? undefined : clock.monotonic() + expiresAt - clock.now()
+    session.expiryWarned = false
+  }
+
+  /** Looks at every session. Called every {@link SWEEP_INTERVAL_MS}. */
+  sweep(): void {
+    const now = this.deps.clock.monotonic()
+    for (const session of this.deps.registry.all()) this.look(session, now)
+  }
+
+  /** Looks at one session's token: warns of its end, or ends the session. */
+  lookAtToken(session: Session, now: number): void {
+    if (session.expiresAt === undefined) return
+    const left = session.expiresAt - now
+    if (left <= 0) {
+      this.deps.end(session, new TidingsError('token_expired'))
+    } else if (left <= this.deps.expiryWarningMs && !session.expiryWarned) {
+      session.expiryWarned = true
+      const payload = { expires_in_ms: Math.round(left) }
+      session.send({ type: 'token_expiring', payload, timestamp: toTimestamp(this.deps.clock.now()) })
+    }
+  }
+
+  private look(session: Session, now: number): void {
+    const { intervalMs, timeoutMs } = this.deps
+    // The next look may come too late: the promise is to close by the time-out, not after it.
+    if (now - session.lastInbound + SWEEP_INTERVAL_MS > timeoutMs) {
+      this.deps.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout')
+      return
+    }
+    if (now - session.lastPing >= intervalMs) {
+      session.lastPing = now
+      session.wire.probe()
+    }
+    this.lookAtToken(session, now)
+  }
+}

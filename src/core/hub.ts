@@ -1,0 +1,337 @@
+/** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
+import type { Config } from '../config.ts'
+import { formatCursor } from '../protocol/cursor.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import { Admission } from './admission.ts'
+import type { Application, ErrorStage } from './application.ts'
+import { type Answers, Asks } from './asks.ts'
+import type { Clock } from './clock.ts'
+import type { Voice } from './context.ts'
+import { Delivery } from './delivery.ts'
+import { type BuiltIn, Dispatcher } from './dispatch.ts'
+import { drain } from './drain.ts'
+import { errorFrame } from './exchange.ts'
+import { Heartbeat, SWEEP_INTERVAL_MS } from './heartbeat.ts'
+import { Idempotency } from './idempotency.ts'
+import type { Identity } from './identity.ts'
+import { newCorrelationId } from './ids.ts'
+import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
+import type { Log } from './log.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+import { Message } from './message.ts'
+import type { Observer } from './observer.ts'
+import { openSession } from './opening.ts'
+import type { Backend, LocalView } from './ports/backend.ts'
+import { Presence } from './presence.ts'
+import { type Publication, type Published, Publisher, type Recipient } from './publisher.ts'
+import { RateLimiter } from './rate-limit.ts'
+import { Receiver } from './receiver.ts'
+import { Registry } from './registry.ts'
+import type { RoomRules } from './room.ts'
+import { Rooms } from './rooms.ts'
+import { Router } from './router.ts'
+import type { Session } from './session.ts'
+import { SlowConsumers } from './slow-consumers.ts'
+import type { NativeTopics } from './wire.ts'
+
+export interface HubOptions {
+  readonly config: Config
+  readonly application: Application
+  readonly rules: RoomRules
+  readonly native: NativeTopics
+  readonly backend: (local: LocalView) => Backend
+  readonly builtIns: (hub: Hub) => ReadonlyMap<string, BuiltIn>
+  /** Verifies a token for `refresh_token`. */
+  readonly verify: (token: string) => Promise<Identity>
+  readonly log: Log
+  readonly clock: Clock
+  readonly observers: readonly Observer[]
+}
+
+export class Hub {
+  readonly config: Config
+  readonly application: Application
+  readonly clock: Clock
+  readonly rules: RoomRules
+  readonly registry = new Registry()
+  readonly backend: Backend
+  readonly rooms: Rooms
+  readonly delivery: Delivery
+  readonly publisher: Publisher
+  readonly admission: Admission
+  readonly heartbeat: Heartbeat
+  readonly receiver: Receiver
+  readonly asks = new Asks()
+  readonly verify: (token: string) => Promise<Identity>
+  readonly voice: Voice
+  private readonly idempotency: Idempotency<Published>
+  private readonly presence: Presence
+  private readonly slow: SlowConsumers
+  private readonly log: Log
+  private readonly observers: readonly Observer[]
+  private readonly timer: ReturnType<typeof setInterval>
+  private leaving = false
+
+  constructor(options: HubOptions) {
+    const { config, application, clock, rules, log } = options
+    this.config = config
+    this.application = application
+    this.clock = clock
+    this.rules = rules
+    this.verify = options.verify
+    this.log = log
+    this.observers = options.observers
+    const close = this.close.bind(this)
+    const end = this.end.bind(this)
+    const fail = this.fail.bind(this)
+    this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
+    this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
+    this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
+    this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
+      this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
+    )
+    const { attendances, states, slots } = this.backend
+    const maxRooms = unlimited(config.limits.max_rooms)
+    this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms })
+    this.publisher = new Publisher(clock, this.delivery, this.rooms)
+    this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
+    this.admission = new Admission({
+      clock,
+      registry: this.registry,
+      slots,
+      limits: admissionLimits(config),
+      replace: (session) => this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false })),
+      reap: (session) => this.close(session, HEARTBEAT.code, HEARTBEAT.reason),
+    })
+    this.heartbeat = new Heartbeat({
+      clock,
+      registry: this.registry,
+      intervalMs: config.heartbeat.interval_ms,
+      timeoutMs: config.heartbeat.timeout_ms,
+      expiryWarningMs: config.auth.expiry_warning_ms,
+      close,
+      end,
+    })
+    this.voice = {
+      publish: (to, type, payload, except) => this.publish({ to, type, payload, except }),
+      ask: async (to, type, payload, timeoutMs) =>
+        (await this.ask(to, type, payload, timeoutMs)).answers.map(({ result }) => result),
+    }
+    const router = new Router({
+      publisher: this.publisher,
+      rooms: this.rooms,
+      rules,
+      idempotency: this.idempotency,
+      mayPublishDirect: (session) => mayPublishDirect(session, config.direct.publish, rules),
+    })
+    const dispatcher = new Dispatcher({
+      clock,
+      application,
+      builtIns: options.builtIns(this),
+      router,
+      context: { rooms: this.rooms, rules, voice: this.voice, log },
+      handlerTimeoutMs: config.handlers.timeout_ms,
+      blocked: (session, type, ms) => this.tell((observer) => observer.blocked?.(session, type, ms)),
+      fail,
+      report: (error, stage) => this.report(error, stage),
+    })
+    this.receiver = new Receiver({
+      clock,
+      limiter: new RateLimiter(rateLimits(config)),
+      frameLimits: frameLimits(config),
+      maxMessageBytes: config.limits.max_message_bytes,
+      maxWaitingBytes: config.limits.max_pending_bytes,
+      dispatch: (exchange) => dispatcher.dispatch(exchange),
+      fail,
+      end,
+    })
+    this.timer = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS)
+  }
+
+  /** Whether the server is leaving: nobody new is let in. */
+  get draining(): boolean {
+    return this.leaving
+  }
+
+  /** A position that is never ahead of what this instance has delivered. */
+  position(): string {
+    return formatCursor(Math.floor(this.clock.now() * 1000))
+  }
+
+  /**
+   * Registers a session whose wire is ready and opens it. Frames may be given to `receiver` from now on; they wait until
+   * `welcome` is out.
+   */
+  open(session: Session, rooms: readonly string[]): void {
+    this.registry.add(session)
+    this.heartbeat.begin(session)
+    this.receiver.hold(session)
+    try {
+      const opening = openSession(this, session, rooms)
+      if (opening instanceof Promise)
+        opening.then(() => this.opened(session)).catch((error) => this.refuse(session, error))
+      else this.opened(session)
+    } catch (error) {
+      this.refuse(session, error)
+    }
+  }
+
+  /** A client does not read as fast as it is sent to. */
+  pressure(): void {
+    this.slow.suspect()
+  }
+
+  /** Notes a sign of life that was no frame: a pong. */
+  alive(session: Session): void {
+    session.lastInbound = this.clock.monotonic()
+  }
+
+  /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
+  closed(session: Session, code: number, reason: string): void {
+    if (session.closed) return
+    const gathered = session.state === 'draining'
+    session.state = 'closed'
+    this.rooms.leaveAll(session, gathered)
+    this.delivery.detach(session)
+    this.registry.remove(session)
+    this.backend.slots.release(session.userId, session.connectionId)
+    session.waiting = undefined
+    const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
+    this.tell((observer) => observer.closed?.(session, closing))
+    void this.runHooks('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
+  }
+
+  /** Ends a connection with a close code. */
+  close(session: Session, code: number, reason: string): void {
+    if (session.closed) return
+    this.closed(session, code, reason)
+    session.wire.end(code, reason)
+  }
+
+  /** Tells a client why and ends its connection. */
+  end(session: Session, error: TidingsError): void {
+    if (session.closed) return
+    this.sayError(session, error, undefined)
+    this.close(session, error.close, error.errorName)
+  }
+
+  /** Tells a client that its frame failed and keeps the connection. */
+  fail(session: Session, thrown: unknown, frameId: string | undefined): void {
+    this.sayError(session, TidingsError.from(thrown), frameId)
+  }
+
+  publish(publication: Publication): MaybePromise<Published> {
+    return this.publisher.publish(publication)
+  }
+
+  /** Publishes once for each key: a repeated one gets the first answer. */
+  publishOnce(key: string, publication: Publication): MaybePromise<Published> {
+    return this.idempotency.once('\n', key, () => this.publish(publication))
+  }
+
+  /** Publishes an event that wants answers; resolves when all have come or the time is up. */
+  async ask(
+    to: Recipient,
+    type: string,
+    payload: unknown,
+    timeoutMs: number,
+  ): Promise<Answers & { published: Published }> {
+    let published: Published | undefined
+    const answers = await this.asks.ask(timeoutMs, async (ackId) => {
+      published = await this.publish({ to, type, payload, ackId })
+      return published.online
+    })
+    return { ...answers, published: published as Published }
+  }
+
+  /**
+   * Lets everybody go, spread over the configured window, and resolves when the last is gone.
+   * @param signal ends the spreading: what is left is closed at once.
+   */
+  async drain(reason: string, signal: AbortSignal): Promise<void> {
+    this.leaving = true
+    const deps = { clock: this.clock, registry: this.registry, close: this.close.bind(this) }
+    await drain(deps, reason, this.config.drain.window_ms, signal)
+  }
+
+  /** Lets nobody in any more. {@link drain} does so too. */
+  refuseNew(): void {
+    this.leaving = true
+  }
+
+  /** Stops what runs by itself. */
+  stop(): void {
+    clearInterval(this.timer)
+    this.slow.stop()
+    this.presence.close()
+    this.asks.closeAll()
+  }
+
+  /** Reports what an application threw, to the log and to its own hook. */
+  report(error: unknown, stage: ErrorStage): void {
+    this.log.error('application_error', { stage, error })
+    for (const hook of this.application.hooks.onError) {
+      try {
+        hook(error, { stage })
+      } catch (inner) {
+        this.log.error('application_error', { stage: 'error', error: inner })
+      }
+    }
+  }
+
+  private opened(session: Session): void {
+    if (session.closed) return
+    this.heartbeat.lookAtToken(session, this.clock.monotonic())
+    this.tell((observer) => observer.opened?.(session))
+    this.receiver.release(session)
+  }
+
+  private refuse(session: Session, thrown: unknown): void {
+    if (!(thrown instanceof TidingsError)) this.report(thrown, 'connect')
+    this.end(session, TidingsError.from(thrown))
+  }
+
+  private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
+    const correlationId = frameId ?? newCorrelationId()
+    this.tell((observer) => observer.failed?.(session, error, correlationId))
+    session.send(errorFrame(error, correlationId, this.clock))
+  }
+
+  private async runHooks<H>(
+    stage: ErrorStage,
+    hooks: readonly H[],
+    run: (hook: H) => MaybePromise<void>,
+  ): Promise<void> {
+    for (const hook of hooks) {
+      try {
+        await run(hook)
+      } catch (error) {
+        this.report(error, stage)
+      }
+    }
+  }
+
+  private tell(event: (observer: Observer) => void): void {
+    for (const observer of this.observers) {
+      try {
+        event(observer)
+      } catch (error) {
+        this.log.error('observer_failed', { error })
+      }
+    }
+  }
+
+  private sweep(): void {
+    this.heartbeat.sweep()
+    this.idempotency.sweep()
+    this.admission.sweep()
+    this.backend.sweep()
+  }
+}
+
+const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
+
+function mayPublishDirect(session: Session, access: string, rules: RoomRules): boolean {
+  if (access === 'any' || rules.isAdmin(session.identity)) return true
+  return access.startsWith('role:') && session.identity.roles.includes(access.slice('role:'.length))
+}

@@ -1,0 +1,10 @@
+/**
+ * Values that a backend may have at once or later. The embedded backend answers at once, and a promise where none is
+ * needed would cost every message a turn of the microtask queue.
+ */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Goes on with a value in the same tick where it is there, else when it comes. */
+export function whenReady<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}

@@ -1,0 +1,122 @@
+/** The first moments of a session: the application's hook, its rooms, `welcome`, and only then what is live. */
+import { TidingsError } from '../protocol/errors.ts'
+import { isRoomName } from '../protocol/names.ts'
+import { toTimestamp } from './clock.ts'
+import { errorFrame } from './exchange.ts'
+import type { Hub } from './hub.ts'
+import { newCorrelationId } from './ids.ts'
+import { announcedLimits } from './limits.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { Entry } from './rooms.ts'
+import type { Session } from './session.ts'
+
+/** Room names that one address may carry: more than `limits.max_rooms` would be refused one by one. */
+const MAX_NAMED_ROOMS = 1000
+
+/** Reads `?rooms=a,b`. */
+export function parseRoomList(text: string | null): string[] {
+  if (text === null || text === '') return []
+  return [...new Set(text.split(','))].slice(0, MAX_NAMED_ROOMS)
+}
+
+/**
+ * Opens a registered session. Frames that the client sends meanwhile wait. Whatever the client is told first is sent before
+ * the session is subscribed, in the same tick, so that nothing live overtakes it.
+ */
+export function openSession(hub: Hub, session: Session, rooms: readonly string[]): MaybePromise<void> {
+  const wanted = new Set(rooms)
+  return whenReady(askApplication(hub, session, wanted), () =>
+    whenReady(enterAll(hub, session, [...wanted]), (outcomes) => {
+      if (!session.closed) welcome(hub, session, outcomes)
+      for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry)
+      if (session.closed) return
+      for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
+      hub.delivery.attach(session)
+      session.state = 'open'
+    }),
+  )
+}
+
+type Outcome =
+  | { readonly room: string; readonly entry: Entry }
+  | { readonly room: string; readonly error: TidingsError }
+
+function askApplication(hub: Hub, session: Session, rooms: Set<string>): MaybePromise<unknown> {
+  const hooks = hub.application.hooks.onConnect
+  if (hooks.length === 0) return undefined
+  const connecting = {
+    session,
+    join: (room: string) => void rooms.add(room),
+    metadata: (values: Record<string, unknown>) => {
+      session.metadata = { ...session.metadata, ...values }
+    },
+  }
+  return (async () => {
+    for (const hook of hooks) await hook(connecting)
+  })()
+}
+
+/** Enters rooms one after the other, at once where the backend answers at once. */
+function enterAll(hub: Hub, session: Session, names: readonly string[]): MaybePromise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  const next = (index: number): MaybePromise<Outcome[]> => {
+    for (let at = index; at < names.length; at++) {
+      const room = names[at] as string
+      const entered = enter(hub, session, room)
+      if (entered instanceof Promise) {
+        return entered.then((outcome) => {
+          outcomes.push(outcome)
+          return next(at + 1)
+        })
+      }
+      outcomes.push(entered)
+    }
+    return outcomes
+  }
+  return next(0)
+}
+
+function enter(hub: Hub, session: Session, room: string): MaybePromise<Outcome> {
+  const refused = (error: unknown): Outcome => ({ room, error: TidingsError.from(error) })
+  try {
+    const entered = hub.rooms.enter(session, room)
+    if (entered instanceof Promise) return entered.then((entry) => ({ room, entry }), refused)
+    return { room, entry: entered }
+  } catch (error) {
+    return refused(error)
+  }
+}
+
+function welcome(hub: Hub, session: Session, outcomes: readonly Outcome[]): void {
+  const { config, clock } = hub
+  const position = hub.position()
+  const rooms = outcomes.flatMap((outcome) =>
+    'entry' in outcome
+      ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor: position }]
+      : [],
+  )
+  const timestamp = toTimestamp(clock.now())
+  session.send({
+    type: 'welcome',
+    payload: {
+      connection_id: session.connectionId,
+      user_id: session.userId,
+      device_id: session.deviceId,
+      server_time: timestamp,
+      heartbeat: { interval_ms: config.heartbeat.interval_ms, timeout_ms: config.heartbeat.timeout_ms },
+      limits: announcedLimits(config),
+      rooms,
+      cursor: position,
+      resume: { session: false, recovered: false, replayed: 0, gaps: [] },
+    },
+    cursor: position,
+    timestamp,
+  })
+}
+
+function sayRefused(hub: Hub, session: Session, room: string, error: TidingsError): void {
+  // A name outside the grammar is not repeated: it may be anything.
+  const details = { ...error.details, ...(isRoomName(room) && { room }) }
+  const named = new TidingsError(error.errorName, error.message, { details })
+  session.send(errorFrame(named, newCorrelationId(), hub.clock))
+}

@@ -1,0 +1,77 @@
+/**
+ * What the core needs of a backend. `backends/embedded` fills these ports with memory and SQLite for one process; a
+ * clustered backend fills them for many. The core asks, and does not know who answers.
+ */
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { Registry } from '../registry.ts'
+import type { Room } from '../room.ts'
+import type { Session } from '../session.ts'
+
+/** Somebody in a room, as others see it. */
+export interface Participant {
+  readonly id: string
+  readonly username: string | undefined
+}
+
+/** What a join or a leave changed for the whole deployment. */
+export interface Attendance {
+  /** Users in the room now. */
+  readonly participants: number
+  /** Whether the user's first device came, or the last one left: others are told of users, not of devices. */
+  readonly changed: boolean
+}
+
+/** Who is in which room, over all instances. */
+export interface Attendances {
+  /** MUST be called after the session stands in the room of this process. */
+  enter(room: string, session: Session): MaybePromise<Attendance>
+  /** MUST be called after the session is out of the room of this process. */
+  leave(room: string, session: Session): MaybePromise<Attendance>
+  count(room: string): MaybePromise<number>
+  /** At most `limit` participants, in the order of their coming. */
+  participants(room: string, limit: number): MaybePromise<readonly Participant[]>
+}
+
+/** Slots of a user, over all instances. A slot is reserved before the session exists, so that races cannot exceed the limit. */
+export interface Slots {
+  /**
+   * Reserves a slot for a connection of this user.
+   * @param limit connections allowed; 0: no limit, always reserved.
+   * @returns false where all slots are taken.
+   */
+  reserve(userId: string, connectionId: string, limit: number): MaybePromise<boolean>
+  /** Gives a slot back; a connection without one is ignored. */
+  release(userId: string, connectionId: string): void
+}
+
+/** A room's shared state: a JSON value, and a number that grows with every change. */
+export interface RoomState {
+  readonly state: unknown
+  readonly version: number
+}
+
+export interface RoomStates {
+  get(room: string): MaybePromise<RoomState | undefined>
+  /**
+   * Applies a merge patch.
+   * @throws TidingsError `version_conflict` where `ifVersion` is not the present one; `payload_too_large`.
+   */
+  patch(room: string, patch: unknown, ifVersion: number | undefined): MaybePromise<RoomState>
+  /** The room got its first or lost its last participant: an abandoned state is dropped in time. */
+  occupied(room: string, occupied: boolean): void
+}
+
+/** What is in this process, for a backend that adds it up. */
+export interface LocalView {
+  readonly registry: Registry
+  room(name: string): Room | undefined
+}
+
+/** A filled set of ports. */
+export interface Backend {
+  readonly attendances: Attendances
+  readonly slots: Slots
+  readonly states: RoomStates
+  /** Called about once a second. */
+  sweep(): void
+}

@@ -1,0 +1,98 @@
+/** Token buckets for what one connection sends: frames and bytes per second, a warning, then a throttle, then the end. */
+import type { Session } from './session.ts'
+
+/** What a connection has left. Made with its first frame: an idle connection has none. */
+export interface RateState {
+  frames: number
+  bytes: number
+  /** Monotonic milliseconds of the last refill. */
+  at: number
+  /** Frames refused; forgotten at the rate at which frames are allowed. */
+  refused: number
+  warned: boolean
+}
+
+export interface RateLimits {
+  /** Frames per second; 0: no limit. */
+  readonly messagesPerSecond: number
+  /** Frames that may come at once. */
+  readonly burst: number
+  /** Bytes per second; 0: no limit. A second's worth may come at once, or one message of the largest size. */
+  readonly bytesPerSecond: number
+  readonly maxMessageBytes: number
+}
+
+export type RateVerdict =
+  | { readonly kind: 'pass' }
+  /** Passes, but the client is told that it will soon be throttled. */
+  | { readonly kind: 'warn'; readonly retryAfterMs: number }
+  | { readonly kind: 'refuse'; readonly retryAfterMs: number }
+  /** Refused so often that the connection ends. */
+  | { readonly kind: 'close' }
+
+/** The share of the burst below which the warning comes: late enough to be rare, early enough to slow down. */
+const WARN_BELOW = 0.2
+/** Refusals, in bursts, after which a client is not merely fast but does not listen. */
+const BURSTS_BEFORE_CLOSE = 2
+
+const PASS: RateVerdict = { kind: 'pass' }
+
+export class RateLimiter {
+  private readonly limits: RateLimits
+  private readonly burst: number
+  private readonly maxBytes: number
+
+  constructor(limits: RateLimits) {
+    this.limits = limits
+    this.burst = Math.max(limits.burst, 1)
+    this.maxBytes = Math.max(limits.bytesPerSecond, limits.maxMessageBytes)
+  }
+
+  /** Judges one frame of `bytes` bytes at monotonic time `now`. */
+  take(session: Session, bytes: number, now: number): RateVerdict {
+    const { messagesPerSecond, bytesPerSecond } = this.limits
+    if (messagesPerSecond === 0 && bytesPerSecond === 0) return PASS
+    session.rate ??= { frames: this.burst, bytes: this.maxBytes, at: now, refused: 0, warned: false }
+    const state = session.rate
+    const seconds = (now - state.at) / 1000
+    state.at = now
+    state.frames = Math.min(this.burst, state.frames + seconds * messagesPerSecond)
+    state.bytes = Math.min(this.maxBytes, state.bytes + seconds * bytesPerSecond)
+    state.refused = Math.max(0, state.refused - seconds * Math.max(messagesPerSecond, 1))
+    const lacksFrame = messagesPerSecond > 0 && state.frames < 1
+    const lacksBytes = bytesPerSecond > 0 && state.bytes < bytes
+    if (lacksFrame || lacksBytes) {
+      if (++state.refused > this.burst * BURSTS_BEFORE_CLOSE) return { kind: 'close' }
+      return { kind: 'refuse', retryAfterMs: this.waitFor(state, lacksFrame, lacksBytes ? bytes : 0) }
+    }
+    state.frames -= 1
+    state.bytes -= bytes
+    return this.isLow(state) ? this.warn(state) : this.relax(state)
+  }
+
+  private isLow(state: RateState): boolean {
+    const { messagesPerSecond, bytesPerSecond } = this.limits
+    return (
+      (messagesPerSecond > 0 && this.burst > 1 && state.frames < this.burst * WARN_BELOW) ||
+      (bytesPerSecond > 0 && state.bytes < this.maxBytes * WARN_BELOW)
+    )
+  }
+
+  private warn(state: RateState): RateVerdict {
+    if (state.warned) return PASS
+    state.warned = true
+    return { kind: 'warn', retryAfterMs: this.waitFor(state, true, 0) }
+  }
+
+  private relax(state: RateState): RateVerdict {
+    state.warned = false
+    return PASS
+  }
+
+  private waitFor(state: RateState, frame: boolean, bytes: number): number {
+    const forFrame =
+      frame && this.limits.messagesPerSecond > 0 ? Math.max(0, 1 - state.frames) / this.limits.messagesPerSecond : 0
+    const forBytes = bytes > 0 ? (bytes - state.bytes) / this.limits.bytesPerSecond : 0
+    return Math.max(1, Math.ceil(Math.max(forFrame, forBytes) * 1000))
+  }
+}

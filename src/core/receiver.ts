@@ -1,0 +1,150 @@
+/**
+ * What happens to bytes from a client: counted, judged, decoded and handled, one frame at a time for each session and in
+ * order. A frame whose handling takes its time makes the next ones wait in a bounded queue.
+ */
+import { TidingsError } from '../protocol/errors.ts'
+import type { FrameLimits } from '../protocol/frame-limits.ts'
+import { type ClientFrame, frameIdOf, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
+import { decodeJson } from '../protocol/json.ts'
+import { decodeMsgpack } from '../protocol/msgpack.ts'
+import { type Clock, toTimestamp } from './clock.ts'
+import { Exchange } from './exchange.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+import type { RateLimiter } from './rate-limit.ts'
+import type { Session } from './session.ts'
+
+export interface ReceiverDeps {
+  readonly clock: Clock
+  readonly limiter: RateLimiter
+  readonly frameLimits: FrameLimits
+  readonly maxMessageBytes: number
+  /** Bytes of frames that may wait behind one that is being handled. */
+  readonly maxWaitingBytes: number
+  /** Handles a frame; may throw or reject. */
+  readonly dispatch: (exchange: Exchange) => MaybePromise<void>
+  /** Tells the client of a failure and keeps the connection. */
+  readonly fail: (session: Session, error: unknown, frameId: string | undefined) => void
+  /** Tells the client of a failure and ends the connection. */
+  readonly end: (session: Session, error: TidingsError) => void
+}
+
+/**
+ * The largest refused frame that is decoded for its id. A refused frame with an id deserves an answer that names it, but
+ * decoding whatever a flooder sends is work that the throttle is there to save.
+ */
+const MAX_DECODED_REFUSAL_BYTES = 4096
+
+export class Receiver {
+  private readonly deps: ReceiverDeps
+
+  constructor(deps: ReceiverDeps) {
+    this.deps = deps
+  }
+
+  /** Takes a frame as it came from the socket. Never throws. */
+  receive(session: Session, raw: string | Uint8Array): void {
+    if (session.closed) return
+    const { clock, limiter, maxMessageBytes } = this.deps
+    const now = clock.monotonic()
+    const bytes = typeof raw === 'string' ? Buffer.byteLength(raw) : raw.byteLength
+    session.lastInbound = now
+    session.framesIn++
+    session.bytesIn += bytes
+    if (bytes > maxMessageBytes) {
+      const message = `The message is too large: ${bytes} of ${maxMessageBytes} bytes`
+      this.deps.end(session, new TidingsError('payload_too_large', message))
+      return
+    }
+    const verdict = limiter.take(session, bytes, now)
+    if (verdict.kind === 'close') {
+      this.deps.end(session, new TidingsError('rate_limited'))
+    } else if (verdict.kind === 'refuse') {
+      this.refuse(session, raw, bytes, 'Too many messages', verdict.retryAfterMs)
+    } else {
+      if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
+      this.enqueue(session, raw, bytes)
+    }
+  }
+
+  /** Makes the session's frames wait, as while it is being opened; {@link release} lets them go on. */
+  hold(session: Session): void {
+    session.busy = true
+  }
+
+  /** Handles what has waited, in order. */
+  release(session: Session): void {
+    session.busy = false
+    while (!session.busy && !session.closed && session.waiting !== undefined) {
+      const next = session.waiting.shift()
+      if (next === undefined) break
+      session.waitingBytes -= next.length
+      this.handle(session, next)
+    }
+    if (session.waiting?.length === 0 || session.closed) session.waiting = undefined
+  }
+
+  private enqueue(session: Session, raw: string | Uint8Array, bytes: number): void {
+    if (!session.busy) {
+      this.handle(session, raw)
+      return
+    }
+    if (session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
+      this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', 1000)
+      return
+    }
+    session.waiting ??= []
+    session.waiting.push(raw)
+    session.waitingBytes += raw.length
+  }
+
+  private handle(session: Session, raw: string | Uint8Array): void {
+    let id: string | undefined
+    try {
+      const value = this.decode(raw)
+      id = frameIdOf(value)
+      const handled = this.handleFrame(session, parseClientFrame(value))
+      if (handled instanceof Promise) this.waitFor(session, handled, id)
+    } catch (error) {
+      this.deps.fail(session, error, id)
+    }
+  }
+
+  /** Handles a checked frame; answers go to `reply` where there is one. May throw or reject. */
+  private handleFrame(session: Session, frame: ClientFrame, reply?: (frame: ServerFrame) => void): MaybePromise<void> {
+    return this.deps.dispatch(new Exchange(session, frame, this.deps.clock, reply))
+  }
+
+  private waitFor(session: Session, handled: Promise<void>, id: string | undefined): void {
+    session.busy = true
+    handled.catch((error) => this.deps.fail(session, error, id)).finally(() => this.release(session))
+  }
+
+  private decode(raw: string | Uint8Array): unknown {
+    const limits = this.deps.frameLimits
+    return typeof raw === 'string' ? decodeJson(raw, limits) : decodeMsgpack(raw, limits)
+  }
+
+  private refuse(
+    session: Session,
+    raw: string | Uint8Array,
+    bytes: number,
+    message: string,
+    retryAfterMs: number,
+  ): void {
+    const error = new TidingsError('rate_limited', message, { retryAfterMs })
+    this.deps.fail(session, error, bytes <= MAX_DECODED_REFUSAL_BYTES ? this.peekId(raw) : undefined)
+  }
+
+  private peekId(raw: string | Uint8Array): string | undefined {
+    try {
+      return frameIdOf(this.decode(raw))
+    } catch {
+      return undefined
+    }
+  }
+
+  private warn(session: Session, retryAfterMs: number): void {
+    const timestamp = toTimestamp(this.deps.clock.now())
+    session.send({ type: 'rate_limited', payload: { retry_after_ms: retryAfterMs }, timestamp })
+  }
+}

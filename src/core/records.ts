@@ -1,0 +1,49 @@
+/** A connection as an operator sees it. */
+import type { Format } from '../protocol/encoding.ts'
+import { type Clock, toTimestamp } from './clock.ts'
+import type { Session, SessionState } from './session.ts'
+import type { TransportName } from './wire.ts'
+
+/** The connection record of the HTTP API and of `who_am_i`. Times are seconds since 1970. */
+export interface ConnectionRecord {
+  connection_id: string
+  user_id: string
+  device_id: string
+  username: string | null
+  roles: readonly string[]
+  state: SessionState
+  transport: TransportName
+  format: Format
+  ip: string
+  user_agent: string | null
+  connected_at: number
+  last_seen: number
+  rooms: readonly string[]
+  metadata: Readonly<Record<string, unknown>>
+  counters: { frames_in: number; bytes_in: number; frames_out: number; pending_bytes: number }
+}
+
+export function recordOf(session: Session, clock: Clock): ConnectionRecord {
+  return {
+    connection_id: session.connectionId,
+    user_id: session.userId,
+    device_id: session.deviceId,
+    username: session.identity.username ?? null,
+    roles: session.identity.roles,
+    state: session.state,
+    transport: session.wire.transport,
+    format: session.encoding.format,
+    ip: session.ip,
+    user_agent: session.userAgent ?? null,
+    connected_at: toTimestamp(session.connectedAt),
+    last_seen: toTimestamp(clock.now() - (clock.monotonic() - session.lastInbound)),
+    rooms: session.rooms,
+    metadata: session.metadata ?? {},
+    counters: {
+      frames_in: session.framesIn,
+      bytes_in: session.bytesIn,
+      frames_out: session.framesSent,
+      pending_bytes: session.wire.bufferedBytes(),
+    },
+  }
+}

@@ -1,0 +1,42 @@
+/** A room of this process: its members here, and the topic they share. It exists while it has a member. */
+import type { Identity } from './identity.ts'
+import { MultiMap } from './multimap.ts'
+import type { Session } from './session.ts'
+import { Topic } from './topic.ts'
+
+/** What holds in a room. */
+export interface RoomRule {
+  readonly presence: 'events' | 'count' | 'off'
+  readonly history: { readonly maxMessages: number; readonly maxAgeMs: number }
+  /** The name of the group of which a session may be in one room only. */
+  readonly exclusive: false | string
+  readonly slowConsumer: 'disconnect' | 'latest_only'
+}
+
+export type RoomAction = 'join' | 'publish' | 'state'
+
+/** Which rule a room has, and who may do what by it. Filled in by `auth/`. */
+export interface RoomRules {
+  ruleFor(room: string): RoomRule
+  allows(identity: Identity, room: string, action: RoomAction, isMember: boolean): boolean
+  /** Whether the identity may do everything. */
+  isAdmin(identity: Identity): boolean
+}
+
+export class Room {
+  readonly name: string
+  readonly rule: RoomRule
+  readonly topic: Topic
+  /** Members of this process by user: others are told of users, not of devices. */
+  readonly members = new MultiMap<string, Session>()
+
+  constructor(name: string, rule: RoomRule) {
+    this.name = name
+    this.rule = rule
+    this.topic = new Topic(`r:${name}`, name)
+  }
+
+  has(session: Session): boolean {
+    return session.subscriptionTo(this.topic) !== undefined
+  }
+}

@@ -1,0 +1,154 @@
+/** Joining and leaving: the rule, the limit, the exclusive group, the topic, and who is told. */
+import { TidingsError } from '../protocol/errors.ts'
+import { isRoomName } from '../protocol/names.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { Attendance, Attendances, RoomStates } from './ports/backend.ts'
+import type { Presence } from './presence.ts'
+import { Room, type RoomAction, type RoomRules } from './room.ts'
+import type { Session } from './session.ts'
+
+/** A session that stands in a room and is not yet subscribed: what the client must hear first is sent in between. */
+export interface Entry {
+  readonly room: Room
+  readonly attendance: Attendance
+  /** The session was in the room before: nothing has changed. */
+  readonly already: boolean
+}
+
+export interface RoomsDeps {
+  readonly rules: RoomRules
+  readonly attendances: Attendances
+  readonly states: RoomStates
+  readonly presence: Presence
+  /** Rooms that one session may be in. */
+  readonly maxRooms: number
+}
+
+export class Rooms {
+  private readonly rooms = new Map<string, Room>()
+  private readonly deps: RoomsDeps
+
+  constructor(deps: RoomsDeps) {
+    this.deps = deps
+  }
+
+  get size(): number {
+    return this.rooms.size
+  }
+
+  /** The room, where this process has a member of it. */
+  get(name: string): Room | undefined {
+    return this.rooms.get(name)
+  }
+
+  all(): IterableIterator<Room> {
+    return this.rooms.values()
+  }
+
+  /** @throws TidingsError `forbidden` where the session may not. */
+  authorise(session: Session, name: string, action: RoomAction): void {
+    const isMember = this.rooms.get(name)?.has(session) ?? false
+    if (!this.deps.rules.allows(session.identity, name, action, isMember)) {
+      throw new TidingsError('forbidden', `Not allowed to ${WORDS[action]} this room`)
+    }
+  }
+
+  /**
+   * Puts a session into a room without subscribing it; {@link subscribe} MUST follow in the tick in which this is ready.
+   * @throws TidingsError `invalid_message`, `forbidden`, `room_limit`.
+   */
+  enter(session: Session, name: unknown): MaybePromise<Entry> {
+    if (!isRoomName(name)) {
+      const details = { field: 'room' }
+      throw new TidingsError('invalid_message', 'A room name is 1 to 128 of A-Z a-z 0-9 _ . : @ -', { details })
+    }
+    this.authorise(session, name, 'join')
+    const present = this.rooms.get(name)
+    if (present?.has(session)) {
+      const participants = this.deps.attendances.count(name)
+      return whenReady(participants, (count) => entry(present, { participants: count, changed: false }, true))
+    }
+    const rule = this.deps.rules.ruleFor(name)
+    const left = rule.exclusive === false ? undefined : this.leaveGroup(session, rule.exclusive)
+    const joined = session.rooms.length
+    if (joined >= this.deps.maxRooms) {
+      const details = { max_rooms: this.deps.maxRooms }
+      throw new TidingsError('room_limit', `Max rooms exceeded: ${joined} of ${this.deps.maxRooms}`, { details })
+    }
+    return whenReady(left, () => {
+      const room = this.rooms.get(name) ?? this.open(name)
+      room.members.add(session.userId, session)
+      return whenReady(this.deps.attendances.enter(name, session), (attendance) => entry(room, attendance, false))
+    })
+  }
+
+  /** Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again. */
+  subscribe(session: Session, { room, attendance, already }: Entry): void {
+    if (already) return
+    if (session.closed) {
+      this.takeOut(session, room)
+      return
+    }
+    room.topic.subscribe(session)
+    if (attendance.changed) this.deps.presence.joined(room, session, attendance.participants)
+  }
+
+  /** Takes a session out of a room; false where it was not in. */
+  leave(session: Session, name: string): MaybePromise<boolean> {
+    const room = this.rooms.get(name)
+    if (!room?.has(session)) return false
+    room.topic.unsubscribe(session)
+    return whenReady(this.takeOut(session, room), () => true)
+  }
+
+  /** Takes a session out of every room. */
+  leaveAll(session: Session, gathered = false): void {
+    for (const name of session.rooms) {
+      const room = this.rooms.get(name)
+      if (room === undefined) continue
+      room.topic.unsubscribe(session)
+      void this.takeOut(session, room, gathered)
+    }
+  }
+
+  /** The room that a frame means: the one it names, or the only one joined. */
+  meant(session: Session, named: unknown): string {
+    if (named !== undefined && named !== null) {
+      if (isRoomName(named)) return named
+      throw new TidingsError('invalid_message', 'A room name is 1 to 128 of A-Z a-z 0-9 _ . : @ -', {
+        details: { field: 'room' },
+      })
+    }
+    const [only, ...others] = session.rooms
+    if (only !== undefined && others.length === 0) return only
+    const message = only === undefined ? 'No room is joined' : 'Several rooms are joined: name one'
+    throw new TidingsError('invalid_message', message, { details: { field: 'room' } })
+  }
+
+  private open(name: string): Room {
+    const room = new Room(name, this.deps.rules.ruleFor(name))
+    this.rooms.set(name, room)
+    return room
+  }
+
+  private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
+    room.members.delete(session.userId, session)
+    if (room.members.size === 0) this.rooms.delete(room.name)
+    return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {
+      if (changed) this.deps.presence.left(room, session, participants, gathered)
+      if (participants === 0) this.deps.states.occupied(room.name, false)
+    })
+  }
+
+  private leaveGroup(session: Session, group: string): MaybePromise<unknown> {
+    const others = session.rooms.filter((name) => this.rooms.get(name)?.rule.exclusive === group)
+    const leaving = others.map((name) => this.leave(session, name))
+    return leaving.some((left) => left instanceof Promise) ? Promise.all(leaving) : undefined
+  }
+}
+
+const WORDS: Record<RoomAction, string> = { join: 'join', publish: 'publish to', state: 'use the state of' }
+
+function entry(room: Room, attendance: Attendance, already: boolean): Entry {
+  return { room, attendance, already }
+}

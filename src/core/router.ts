@@ -1,0 +1,81 @@
+/** Frames with `to`: who may send what to whom, once for each id, and the answer to the sender. */
+import { TidingsError } from '../protocol/errors.ts'
+import { type ClientFrame, isReservedType, type Target } from '../protocol/frames.ts'
+import type { Exchange } from './exchange.ts'
+import type { Idempotency } from './idempotency.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+import type { Published, Publisher, Recipient } from './publisher.ts'
+import type { RoomRules } from './room.ts'
+import type { Rooms } from './rooms.ts'
+import type { Session } from './session.ts'
+
+export interface RouterDeps {
+  readonly publisher: Publisher
+  readonly rooms: Rooms
+  readonly rules: RoomRules
+  readonly idempotency: Idempotency<Published>
+  /** Whether this user may send to other users. */
+  readonly mayPublishDirect: (session: Session) => boolean
+}
+
+export class Router {
+  private readonly deps: RouterDeps
+
+  constructor(deps: RouterDeps) {
+    this.deps = deps
+  }
+
+  /**
+   * Publishes a routed frame. It has its place in the order when this returns; the promise, where there is one, is of its
+   * acknowledgement, and the session's next frame does not wait for it.
+   * @throws TidingsError `forbidden`, `unavailable`.
+   */
+  route(exchange: Exchange, to: Target): MaybePromise<void> {
+    const { session, frame } = exchange
+    if (isReservedType(frame.type)) throw new TidingsError('forbidden', "This type is the protocol's own")
+    const recipient = this.authorise(session, to)
+    const published =
+      frame.id === undefined
+        ? this.publish(session, frame, recipient)
+        : this.deps.idempotency.once(`${session.userId}\n${session.deviceId}`, frame.id, () =>
+            this.publish(session, frame, recipient),
+          )
+    if (published instanceof Promise) return published.then((answer) => exchange.ack(answer))
+    exchange.ack(published)
+  }
+
+  private publish(session: Session, frame: ClientFrame, to: Recipient): MaybePromise<Published> {
+    const { userId, deviceId, identity } = session
+    const sender = {
+      user_id: userId,
+      device_id: deviceId,
+      ...(identity.username !== undefined && { username: identity.username }),
+    }
+    return this.deps.publisher.publish({ to, type: frame.type, payload: frame.payload, sender, except: session })
+  }
+
+  private authorise(session: Session, to: Target): Recipient {
+    switch (to.kind) {
+      case 'room':
+        this.deps.rooms.authorise(session, to.room, 'publish')
+        return to
+      case 'user':
+        this.allowDirect(session, to.userId)
+        return to
+      case 'device': {
+        const userId = to.userId ?? session.userId
+        this.allowDirect(session, userId)
+        return { kind: 'device', userId, deviceId: to.deviceId }
+      }
+      case 'all':
+        if (!this.deps.rules.isAdmin(session.identity))
+          throw new TidingsError('forbidden', 'Only an admin may send to all')
+        return to
+    }
+  }
+
+  private allowDirect(session: Session, userId: string): void {
+    if (userId === session.userId || this.deps.mayPublishDirect(session)) return
+    throw new TidingsError('forbidden', 'Not allowed to send to other users')
+  }
+}

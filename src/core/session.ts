@@ -1,0 +1,122 @@
+/**
+ * A connected device: who it is, what it is subscribed to, how it is doing. It knows no transport and no rule; it holds
+ * what the rules are applied to. There are tens of thousands, so fields are plain and made when first needed.
+ */
+import type { Encoding } from '../protocol/encoding.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
+import type { Identity } from './identity.ts'
+import type { Message } from './message.ts'
+import type { RateState } from './rate-limit.ts'
+import type { Topic } from './topic.ts'
+import type { Wire } from './wire.ts'
+
+export type SessionState = 'connecting' | 'open' | 'draining' | 'closed'
+
+/** A session's place in a topic. */
+export interface Subscription {
+  readonly topic: Topic
+  /** Which slice of the topic's channel it is in; `LOOPED` where it is not natively subscribed. */
+  readonly slice: number
+  /** The topic's count of messages when the session came, for its own counter of frames. */
+  readonly from: number
+}
+
+/** What a transport knows of a client before it has a session. */
+export interface SessionInit {
+  readonly connectionId: string
+  readonly identity: Identity
+  readonly deviceId: string
+  readonly encoding: Encoding
+  readonly ip: string
+  /** What limits per address count by: the address itself, or its network. */
+  readonly addressKey: string
+  readonly userAgent: string | undefined
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number
+  /** Monotonic milliseconds. */
+  readonly since: number
+}
+
+export class Session {
+  readonly connectionId: string
+  readonly userId: string
+  readonly deviceId: string
+  readonly encoding: Encoding
+  readonly wire: Wire
+  readonly ip: string
+  readonly addressKey: string
+  readonly userAgent: string | undefined
+  readonly connectedAt: number
+  /** Replaced by `refresh_token`. */
+  identity: Identity
+  state: SessionState = 'connecting'
+  /** Monotonic milliseconds of the last sign of life: the clock that decides about dead peers. */
+  lastInbound: number
+  /** Monotonic milliseconds of the last ping that went out. */
+  lastPing: number
+  /** The topics that many share: the rooms, and everybody's. */
+  subscriptions: Subscription[] = []
+  metadata: Record<string, unknown> | undefined
+  framesIn = 0
+  bytesIn = 0
+  /** Frames sent to this session alone, less those of its topics that it published itself. */
+  framesOut = 0
+  rate: RateState | undefined
+  /** Whether a frame is being handled: the next waits in `waiting`. */
+  busy = false
+  waiting: (string | Uint8Array)[] | undefined
+  waitingBytes = 0
+  /** Monotonic milliseconds at which the credentials end. */
+  expiresAt: number | undefined
+  /** Whether `token_expiring` was said for the present token. */
+  expiryWarned = false
+
+  constructor(init: SessionInit, wire: Wire) {
+    this.connectionId = init.connectionId
+    this.userId = init.identity.userId
+    this.deviceId = init.deviceId
+    this.identity = init.identity
+    this.encoding = init.encoding
+    this.wire = wire
+    this.ip = init.ip
+    this.addressKey = init.addressKey
+    this.userAgent = init.userAgent
+    this.connectedAt = init.connectedAt
+    this.lastInbound = init.since
+    this.lastPing = init.since
+    this.metadata = init.identity.meta && { ...init.identity.meta }
+  }
+
+  get closed(): boolean {
+    return this.state === 'closed'
+  }
+
+  /** Sends a frame to this client alone. In order with everything that was published before. */
+  send(frame: ServerFrame): void {
+    if (this.state === 'closed') return
+    this.framesOut++
+    this.wire.send(this.encoding.encode(frame))
+  }
+
+  /** Hands over a message that others receive too. */
+  deliver(message: Message): void {
+    if (this.state === 'closed') return
+    this.framesOut++
+    this.wire.send(message.encode(this.encoding))
+  }
+
+  subscriptionTo(topic: Topic): Subscription | undefined {
+    for (const subscription of this.subscriptions) if (subscription.topic === topic) return subscription
+    return undefined
+  }
+
+  /** Names of the rooms joined, in the order of joining. */
+  get rooms(): string[] {
+    return this.subscriptions.flatMap(({ topic }) => (topic.room === undefined ? [] : [topic.room]))
+  }
+
+  /** Frames that this client was sent, including those published to its topics. */
+  get framesSent(): number {
+    return this.subscriptions.reduce((sum, { topic, from }) => sum + topic.published - from, this.framesOut)
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Cuts off who does not read. A native publish tells that somebody is under back-pressure, not who: then every
+ * connection's buffer is looked at, which costs about 30 nanoseconds each. The client resumes from where it was.
+ */
+import { CLOSE } from '../protocol/errors.ts'
+import type { Registry } from './registry.ts'
+import type { Session } from './session.ts'
+
+/** Milliseconds between a sign of pressure and the look: bursts that drain at once are nobody's fault. */
+const LOOK_AFTER_MS = 100
+
+export class SlowConsumers {
+  private readonly registry: Registry
+  private readonly maxPendingBytes: number
+  private readonly close: (session: Session, code: number, reason: string) => void
+  private timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(
+    registry: Registry,
+    maxPendingBytes: number,
+    close: (session: Session, code: number, reason: string) => void,
+  ) {
+    this.registry = registry
+    this.maxPendingBytes = maxPendingBytes
+    this.close = close
+  }
+
+  /** Somebody does not keep up. Cheap to call often. */
+  suspect(): void {
+    this.timer ??= setTimeout(() => this.look(), LOOK_AFTER_MS)
+  }
+
+  stop(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  private look(): void {
+    this.timer = undefined
+    let pressure = false
+    for (const session of this.registry.all()) {
+      const buffered = session.wire.bufferedBytes()
+      if (buffered > this.maxPendingBytes) this.close(session, CLOSE.slowConsumer, 'slow_consumer')
+      else if (buffered > 0) pressure = true
+    }
+    // Whoever still has something waiting may pass the limit without another publish reporting it.
+    if (pressure) this.suspect()
+  }
+}

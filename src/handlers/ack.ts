@@ -1,0 +1,21 @@
+import type { BuiltIn } from '../core/dispatch.ts'
+import type { Hub } from '../core/hub.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import { isRecord } from '../protocol/frames.ts'
+
+/** `ack` from a client: the answer to a server event that asked for one. */
+export function ack(hub: Hub): BuiltIn {
+  return (exchange) => {
+    const { payload } = exchange.frame
+    const correlationId = isRecord(payload) ? payload['correlation_id'] : undefined
+    const cursor = isRecord(payload) ? payload['cursor'] : undefined
+    if (typeof correlationId === 'string') {
+      hub.asks.answer(correlationId, exchange.session.connectionId, (payload as Record<string, unknown>)['result'])
+    } else if (typeof cursor !== 'string') {
+      throw new TidingsError('invalid_message', 'Invalid payload: an ack names a cursor or a correlation_id', {
+        details: { field: 'payload' },
+      })
+    }
+    exchange.ack({})
+  }
+}
