@@ -4,45 +4,57 @@ import { isatty } from 'node:tty'
 import type { Log } from '../core/log.ts'
 
 /** What a running server can be told. */
-export interface Stoppable {
+export interface Running {
   /** Drains and resolves when the last connection is gone or the deadline has passed. */
-  stop(reason?: string): Promise<void>
-  /** Reads keys again, without a disconnect. */
-  reloadKeys(): Promise<void>
+  stop(reason: string): Promise<void>
+  /** Reads keys again, without a disconnect. A rejection is logged, and the keys stay as they were. */
+  reload(): Promise<void>
+}
+
+export interface Circumstances {
+  readonly log: Log
+  /** Whether this is the child of `serve --watch`. */
+  readonly supervised: boolean
 }
 
 /** Exit code of a process that was not let finish. */
 const FORCED = 1
 
 /**
- * Resolves with the exit code after SIGTERM or SIGINT, when the server has stopped. A second one exits at once;
- * SIGHUP reloads the keys. Under `serve --watch` (`supervised`) the end of the parent is a reason to stop, and a Ctrl-C,
- * which a terminal sends to both, is left to the parent.
+ * Starts a server and resolves with the exit code when it has stopped, after SIGTERM or SIGINT; rejects where it cannot
+ * start. A second signal exits at once; SIGHUP reloads the keys. Supervised, the end of the parent is a reason to stop,
+ * and a Ctrl-C, which a terminal sends to both, is left to the parent.
  */
-export function untilStopped(server: Stoppable, log: Log, { supervised = false } = {}): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>()
+export async function untilStopped(start: () => Promise<Running>, { log, supervised }: Circumstances): Promise<number> {
+  const { promise: told, resolve: tell } = Promise.withResolvers<string>()
   const terminal = isatty(0)
   let stopping = false
   const stop = (reason: string): void => {
     if (stopping) process.exit(FORCED)
     stopping = true
-    server.stop(reason).then(
-      () => resolve(0),
-      (error: unknown) => {
-        log.error('stop_failed', { error })
-        resolve(FORCED)
-      },
-    )
+    tell(reason)
   }
+  // Before the start: the moment after a server begins to listen, a signal must not kill it as if it knew none.
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => {
     if (!supervised) stop('SIGINT')
   })
+  if (supervised) process.on('disconnect', () => stop('parent_gone'))
+
+  let server: Running | undefined
   process.on('SIGHUP', () => {
     // A terminal that is closed says the same as an operator who changed keys; only then is it no terminal any more.
     if (terminal && !isatty(0)) stop('SIGHUP')
-    else server.reloadKeys().catch((error: unknown) => log.error('key_reload_failed', { error }))
+    // Keys that are being read for the first time are new enough.
+    else server?.reload().catch((error: unknown) => log.error('key_reload_failed', { error }))
   })
-  if (supervised) process.on('disconnect', () => stop('parent_gone'))
-  return promise
+
+  server = await start()
+  try {
+    await server.stop(await told)
+    return 0
+  } catch (error) {
+    log.error('stop_failed', { error })
+    return FORCED
+  }
 }

@@ -1,6 +1,7 @@
 /** Loads the file of `--app`: somebody's own handlers, in TypeScript, without a build. */
 
 import { resolve } from 'node:path'
+import type { Application } from '../core/application.ts'
 
 /** The file could not be loaded; the message is written for whoever wrote the file. */
 export class AppFileError extends Error {
@@ -8,10 +9,10 @@ export class AppFileError extends Error {
 }
 
 /**
- * Imports the file and returns its default export. `tidings`, `typebox` and `elysia` are this program's own there, also
- * in the compiled binary, which has no folder of packages to look into.
+ * Imports the file and returns what its default export adds. `tidings`, `typebox` and `elysia` are this program's own
+ * there, also in the compiled binary, which has no folder of packages to look into.
  */
-export async function loadApp(path: string): Promise<unknown> {
+export async function loadApp(path: string): Promise<Application> {
   const file = resolve(path)
   if (!(await Bun.file(file).exists())) throw new AppFileError(`there is no file ${file}`)
   await providePackages()
@@ -21,10 +22,24 @@ export async function loadApp(path: string): Promise<unknown> {
   } catch (error) {
     throw new AppFileError(`${path} could not be loaded\n${describe(error)}`)
   }
-  if (loaded.default === undefined) {
-    throw new AppFileError(`${path} has no default export; expected: export default tidings().on(…)`)
-  }
-  return loaded.default
+  const application = applicationOf(loaded.default)
+  if (application) return application
+  const found = loaded.default === undefined ? 'nothing' : `a ${typeof loaded.default}`
+  throw new AppFileError(`${path}: expected export default tidings().on(…), found ${found} as its default export`)
+}
+
+/** What `tidings()` has gathered; `undefined` where the value is something else. */
+function applicationOf(exported: unknown): Application | undefined {
+  const held = isObject(exported) && 'application' in exported ? exported.application : exported
+  return isApplication(held) ? held : undefined
+}
+
+function isApplication(value: unknown): value is Application {
+  return isObject(value) && 'handlers' in value && value.handlers instanceof Map && 'hooks' in value
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
 async function providePackages(): Promise<void> {
@@ -49,15 +64,15 @@ function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join('\n')
   const position = positionOf(error)
   if (error instanceof Error && !position) return error.stack ?? String(error)
-  const text = error instanceof Object && 'message' in error ? String(error.message) : String(error)
+  const text = isObject(error) && 'message' in error ? String(error.message) : String(error)
   return position ? `${position.file}:${position.line}:${position.column}: ${text}\n    ${position.lineText}` : text
 }
 
 /** The position that Bun gives to errors of syntax and of missing modules. */
 function positionOf(error: unknown): { file: string; line: number; column: number; lineText: string } | undefined {
-  if (!(error instanceof Object) || !('position' in error)) return undefined
+  if (!isObject(error) || !('position' in error)) return undefined
   const { position } = error
-  if (!(position instanceof Object) || !('file' in position) || !('line' in position)) return undefined
+  if (!isObject(position) || !('file' in position) || !('line' in position)) return undefined
   return {
     file: String(position.file),
     line: Number(position.line),

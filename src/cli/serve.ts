@@ -1,11 +1,12 @@
 /** `tidings serve`: the server, from its settings to its end. */
 
 import { printConfig } from '../config/print.ts'
+import { loadConfig } from '../config.ts'
 import { CONFIG_OPTIONS, parseArguments } from './arguments.ts'
 import { banner } from './banner.ts'
-import { untilStopped } from './lifetime.ts'
+import { type Running, untilStopped } from './lifetime.ts'
 import { CONFIG_HELP, modeOf, settings } from './settings.ts'
-import type { Command, Terminal } from './terminal.ts'
+import type { Command } from './terminal.ts'
 
 export const serve: Command = {
   help: `Usage: tidings serve [options]
@@ -55,24 +56,26 @@ ${CONFIG_HELP}`,
 
     const [{ startServer }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry/log.ts')])
     const log = createLog(config.log)
-    const server = await refusable(terminal, async () => {
-      const own = app === undefined ? undefined : await (await import('./load-app.ts')).loadApp(app)
-      return await startServer(config, { ...(own !== undefined && { app: own }), mode, log })
-    })
-    if (!server) return 1
-    if (mode === 'development') terminal.out(await banner(config, server.url))
-    return await untilStopped(server, log, { supervised: given.has('supervised') })
+    const start = async (): Promise<Running> => {
+      const own = app === undefined ? {} : { app: await (await import('./load-app.ts')).loadApp(app) }
+      const server = await startServer(config, { ...own, mode, log })
+      if (mode === 'development') terminal.out(await banner(config, server.url))
+      return {
+        stop: (reason) => server.stop(reason),
+        async reload() {
+          const fresh = loadConfig({ file: given.text('config'), env: terminal.env, flags: given.flags, mode })
+          // Another generated secret would end what the printed tokens are good for.
+          await server.reloadKeys(fresh.secretGenerated ? config.auth : fresh.config.auth)
+        },
+      }
+    }
+    try {
+      return await untilStopped(start, { log, supervised: given.has('supervised') })
+    } catch (error) {
+      terminal.err(`tidings: ${reasonOf(error)}`)
+      return 1
+    }
   },
-}
-
-/** Runs what starts a server; where it cannot, prints why and returns `undefined`. */
-async function refusable<T>(terminal: Terminal, start: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await start()
-  } catch (error) {
-    terminal.err(`tidings: ${reasonOf(error)}`)
-    return undefined
-  }
 }
 
 /** Of the errors that operators meet, what to do; of any other, where it was thrown. */
