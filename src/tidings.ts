@@ -16,7 +16,6 @@ import type {
   Hooks,
   Middleware,
   PayloadProblem,
-  RoomGuard,
 } from './core/application.ts'
 import { AckTimeout, type Answers } from './core/asks.ts'
 import type { Context, ContextRoom } from './core/context.ts'
@@ -24,6 +23,7 @@ import type { Hub } from './core/hub.ts'
 import type { MaybePromise } from './core/maybe-promise.ts'
 import type { Closing } from './core/observer.ts'
 import type { Published, Recipient } from './core/publisher.ts'
+import type { RoomGuard } from './core/room.ts'
 import type { Session } from './core/session.ts'
 import { TidingsError } from './protocol/errors.ts'
 import { parseTarget } from './protocol/frames.ts'

@@ -3,10 +3,8 @@ import type { Context } from './context.ts'
 import type { Identity } from './identity.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import type { Closing } from './observer.ts'
+import type { RoomGuard } from './room.ts'
 import type { Session } from './session.ts'
-
-/** Who may call a handler: members of the room that the payload names (or the only one joined), or those with a role in it. */
-export type RoomGuard = 'member' | 'admin' | { readonly role: string }
 
 export interface Handler {
   readonly type: string

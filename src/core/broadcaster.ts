@@ -5,20 +5,19 @@
  * runtime writes once per socket and turn, however many messages there are, and that is where throughput comes from.
  */
 import type { Message } from './message.ts'
-import type { Session } from './session.ts'
-import { type Channel, SLICE_MEMBERS, type Topic } from './topic.ts'
+import { type Channel, type Member, SLICE_MEMBERS, type Topic } from './topic.ts'
 import type { NativeTopics } from './wire.ts'
 
 interface Delivery {
   readonly message: Message
   /** The publisher, which gets no copy. */
-  readonly except: Session | undefined
+  readonly except: Member | undefined
   readonly done: (() => void) | undefined
 }
 
 interface Round {
   readonly deliveries: readonly Delivery[]
-  readonly looped: Iterator<Session>
+  readonly looped: Iterator<Member>
 }
 
 interface Busy {
@@ -60,7 +59,7 @@ export class Broadcaster {
    * Publishes to all members but `except`.
    * @param done called when the last member's copy was handed over; in this call where that is at once.
    */
-  publish(topic: Topic, message: Message, except: Session | undefined, done?: () => void): void {
+  publish(topic: Topic, message: Message, except: Member | undefined, done?: () => void): void {
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -131,7 +130,7 @@ export class Broadcaster {
         if (channel.slices[slice] !== 0) this.deliverSlice(topic, channel, slice, delivery)
       }
     }
-    for (const session of topic.looped) if (session !== delivery.except) session.deliver(delivery.message)
+    for (const member of topic.looped) if (member !== delivery.except) member.deliver(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {
@@ -144,8 +143,8 @@ export class Broadcaster {
   }
 }
 
-function isIn(session: Session, topic: Topic, channel: Channel, slice: number): boolean {
-  return session.encoding === channel.encoding && session.subscriptionTo(topic)?.slice === slice
+function isIn(member: Member, topic: Topic, channel: Channel, slice: number): boolean {
+  return member.encoding === channel.encoding && member.subscriptionTo(topic)?.slice === slice
 }
 
 /** Takes as many waiting messages as one round may carry. */

@@ -1,13 +1,12 @@
 /** What a handler or middleware is given for one frame: who sent it, the room it means, and ways to speak. */
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord, type Target } from '../protocol/frames.ts'
-import type { RoomGuard } from './application.ts'
 import { AckTimeout } from './asks.ts'
 import type { Exchange } from './exchange.ts'
 import type { Log, LogFields } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import type { Published, Recipient } from './publisher.ts'
-import type { RoomRules } from './room.ts'
+import type { RoomGuard, RoomRules } from './room.ts'
 import type { Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
 

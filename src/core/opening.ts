@@ -1,14 +1,27 @@
 /** The first moments of a session: the application's hook, its rooms, `welcome`, and only then what is live. */
+
+import type { Config } from '../config.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRoomName } from '../protocol/names.ts'
-import { toTimestamp } from './clock.ts'
+import type { Application } from './application.ts'
+import { type Clock, toTimestamp } from './clock.ts'
+import type { Delivery } from './delivery.ts'
 import { errorFrame } from './exchange.ts'
-import type { Hub } from './hub.ts'
 import { newCorrelationId } from './ids.ts'
 import { announcedLimits } from './limits.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
-import type { Entry } from './rooms.ts'
+import type { Entry, Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
+
+/** What the opening of a session needs of the hub. */
+export interface OpeningHub {
+  readonly config: Config
+  readonly clock: Clock
+  readonly application: Application
+  readonly rooms: Rooms
+  readonly delivery: Delivery
+  position(): string
+}
 
 /** Room names that one address may carry: more than `limits.max_rooms` would be refused one by one. */
 const MAX_NAMED_ROOMS = 1000
@@ -23,7 +36,7 @@ export function parseRoomList(text: string | null): string[] {
  * Opens a registered session. Frames that the client sends meanwhile wait. Whatever the client is told first is sent before
  * the session is subscribed, in the same tick, so that nothing live overtakes it.
  */
-export function openSession(hub: Hub, session: Session, rooms: readonly string[]): MaybePromise<void> {
+export function openSession(hub: OpeningHub, session: Session, rooms: readonly string[]): MaybePromise<void> {
   const wanted = new Set(rooms)
   return whenReady(askApplication(hub, session, wanted), () =>
     whenReady(enterAll(hub, session, [...wanted]), (outcomes) => {
@@ -41,7 +54,7 @@ type Outcome =
   | { readonly room: string; readonly entry: Entry }
   | { readonly room: string; readonly error: TidingsError }
 
-function askApplication(hub: Hub, session: Session, rooms: Set<string>): MaybePromise<unknown> {
+function askApplication(hub: OpeningHub, session: Session, rooms: Set<string>): MaybePromise<unknown> {
   const hooks = hub.application.hooks.onConnect
   if (hooks.length === 0) return undefined
   const connecting = {
@@ -57,7 +70,7 @@ function askApplication(hub: Hub, session: Session, rooms: Set<string>): MaybePr
 }
 
 /** Enters rooms one after the other, at once where the backend answers at once. */
-function enterAll(hub: Hub, session: Session, names: readonly string[]): MaybePromise<Outcome[]> {
+function enterAll(hub: OpeningHub, session: Session, names: readonly string[]): MaybePromise<Outcome[]> {
   const outcomes: Outcome[] = []
   const next = (index: number): MaybePromise<Outcome[]> => {
     for (let at = index; at < names.length; at++) {
@@ -76,7 +89,7 @@ function enterAll(hub: Hub, session: Session, names: readonly string[]): MaybePr
   return next(0)
 }
 
-function enter(hub: Hub, session: Session, room: string): MaybePromise<Outcome> {
+function enter(hub: OpeningHub, session: Session, room: string): MaybePromise<Outcome> {
   const refused = (error: unknown): Outcome => ({ room, error: TidingsError.from(error) })
   try {
     const entered = hub.rooms.enter(session, room)
@@ -87,7 +100,7 @@ function enter(hub: Hub, session: Session, room: string): MaybePromise<Outcome> 
   }
 }
 
-function welcome(hub: Hub, session: Session, outcomes: readonly Outcome[]): void {
+function welcome(hub: OpeningHub, session: Session, outcomes: readonly Outcome[]): void {
   const { config, clock } = hub
   const position = hub.position()
   const rooms = outcomes.flatMap((outcome) =>
@@ -114,7 +127,7 @@ function welcome(hub: Hub, session: Session, outcomes: readonly Outcome[]): void
   })
 }
 
-function sayRefused(hub: Hub, session: Session, room: string, error: TidingsError): void {
+function sayRefused(hub: OpeningHub, session: Session, room: string, error: TidingsError): void {
   // A name outside the grammar is not repeated: it may be anything.
   const details = { ...error.details, ...(isRoomName(room) && { room }) }
   const named = new TidingsError(error.errorName, error.message, { details })

@@ -1,5 +1,4 @@
 /** Token buckets for what one connection sends: frames and bytes per second, a warning, then a throttle, then the end. */
-import type { Session } from './session.ts'
 
 /** What a connection has left. Made with its first frame: an idle connection has none. */
 export interface RateState {
@@ -10,6 +9,11 @@ export interface RateState {
   /** Frames refused; forgotten at the rate at which frames are allowed. */
   refused: number
   warned: boolean
+}
+
+/** Whoever sends frames. */
+export interface RateLimited {
+  rate: RateState | undefined
 }
 
 export interface RateLimits {
@@ -49,11 +53,11 @@ export class RateLimiter {
   }
 
   /** Judges one frame of `bytes` bytes at monotonic time `now`. */
-  take(session: Session, bytes: number, now: number): RateVerdict {
+  take(sender: RateLimited, bytes: number, now: number): RateVerdict {
     const { messagesPerSecond, bytesPerSecond } = this.limits
     if (messagesPerSecond === 0 && bytesPerSecond === 0) return PASS
-    session.rate ??= { frames: this.burst, bytes: this.maxBytes, at: now, refused: 0, warned: false }
-    const state = session.rate
+    sender.rate ??= { frames: this.burst, bytes: this.maxBytes, at: now, refused: 0, warned: false }
+    const state = sender.rate
     const seconds = (now - state.at) / 1000
     state.at = now
     state.frames = Math.min(this.burst, state.frames + seconds * messagesPerSecond)

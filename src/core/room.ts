@@ -15,6 +15,9 @@ export interface RoomRule {
 
 export type RoomAction = 'join' | 'publish' | 'state'
 
+/** Who may call a handler: members of the room that the payload names (or the only one joined), or those with a role in it. */
+export type RoomGuard = 'member' | 'admin' | { readonly role: string }
+
 /** Which rule a room has, and who may do what by it. Filled in by `auth/`. */
 export interface RoomRules {
   ruleFor(room: string): RoomRule

@@ -7,19 +7,10 @@ import type { ServerFrame } from '../protocol/frames.ts'
 import type { Identity } from './identity.ts'
 import type { Message } from './message.ts'
 import type { RateState } from './rate-limit.ts'
-import type { Topic } from './topic.ts'
+import type { Member, Subscription, Topic } from './topic.ts'
 import type { Wire } from './wire.ts'
 
 export type SessionState = 'connecting' | 'open' | 'draining' | 'closed'
-
-/** A session's place in a topic. */
-export interface Subscription {
-  readonly topic: Topic
-  /** Which slice of the topic's channel it is in; `LOOPED` where it is not natively subscribed. */
-  readonly slice: number
-  /** The topic's count of messages when the session came, for its own counter of frames. */
-  readonly from: number
-}
 
 /** What a transport knows of a client before it has a session. */
 export interface SessionInit {
@@ -37,7 +28,7 @@ export interface SessionInit {
   readonly since: number
 }
 
-export class Session {
+export class Session implements Member {
   readonly connectionId: string
   readonly userId: string
   readonly deviceId: string

@@ -3,7 +3,8 @@
  * microseconds each, and nothing else runs meanwhile; so a topic is several native topics of a bounded size.
  */
 import { ENCODINGS, type Encoding } from '../protocol/encoding.ts'
-import type { Session, Subscription } from './session.ts'
+import type { Message } from './message.ts'
+import type { Wire } from './wire.ts'
 
 /**
  * Members of one slice. Measured with a broadcast to 10,000 members: the same deliveries per second for slices of 125 to
@@ -13,6 +14,29 @@ export const SLICE_MEMBERS = 250
 
 /** The slice number of a session that is not natively subscribed. */
 export const LOOPED = -1
+
+/** Who can be in a topic: a session, as far as a topic knows it. */
+export interface Member {
+  readonly wire: Wire
+  readonly encoding: Encoding
+  readonly closed: boolean
+  /** The topics it is in. */
+  subscriptions: Subscription[]
+  /** Frames sent to it alone, less those of its topics that it published itself. */
+  framesOut: number
+  subscriptionTo(topic: Topic): Subscription | undefined
+  /** Writes a message to it alone. */
+  deliver(message: Message): void
+}
+
+/** A member's place in a topic. */
+export interface Subscription {
+  readonly topic: Topic
+  /** Which slice of the topic's channel it is in; `LOOPED` where it is not natively subscribed. */
+  readonly slice: number
+  /** The topic's count of messages when the member came, for its own counter of frames. */
+  readonly from: number
+}
 
 /** Members with one encoding: they receive the same bytes. */
 export interface Channel {
@@ -29,7 +53,7 @@ export class Topic {
   readonly room: string | undefined
   readonly channels: (Channel | undefined)[] = []
   /** Members that are written to one by one. */
-  readonly looped = new Set<Session>()
+  readonly looped = new Set<Member>()
   /** Messages handed to this topic so far. */
   published = 0
   private members = 0
@@ -39,41 +63,41 @@ export class Topic {
     this.room = room
   }
 
-  /** Sessions in this topic. */
+  /** Members of this topic. */
   get size(): number {
     return this.members
   }
 
   /**
-   * Adds a session. While a broadcast goes round, a newcomer is placed where the round has not been yet: a session
+   * Adds a member. While a broadcast goes round, a newcomer is placed where the round has not been yet: a session
    * joined before a message was fully out receives it, and its position says so.
    */
-  subscribe(session: Session): Subscription {
+  subscribe(member: Member): Subscription {
     this.members++
     let slice = LOOPED
-    if (session.wire.native) {
-      slice = this.place(this.channelFor(session.encoding))
-      session.wire.subscribe(this.nativeName(session.encoding, slice))
+    if (member.wire.native) {
+      slice = this.place(this.channelFor(member.encoding))
+      member.wire.subscribe(this.nativeName(member.encoding, slice))
     } else {
-      this.looped.add(session)
+      this.looped.add(member)
     }
     const subscription: Subscription = { topic: this, slice, from: this.published }
-    session.subscriptions.push(subscription)
+    member.subscriptions.push(subscription)
     return subscription
   }
 
-  unsubscribe(session: Session): void {
-    const subscription = session.subscriptionTo(this)
+  unsubscribe(member: Member): void {
+    const subscription = member.subscriptionTo(this)
     if (subscription === undefined) return
     this.members--
-    session.subscriptions = session.subscriptions.filter((other) => other !== subscription)
-    session.framesOut += this.published - subscription.from
+    member.subscriptions = member.subscriptions.filter((other) => other !== subscription)
+    member.framesOut += this.published - subscription.from
     if (subscription.slice === LOOPED) {
-      this.looped.delete(session)
+      this.looped.delete(member)
       return
     }
-    session.wire.unsubscribe(this.nativeName(session.encoding, subscription.slice))
-    const slices = this.channelFor(session.encoding).slices
+    member.wire.unsubscribe(this.nativeName(member.encoding, subscription.slice))
+    const slices = this.channelFor(member.encoding).slices
     slices[subscription.slice] = (slices[subscription.slice] as number) - 1
   }
 
