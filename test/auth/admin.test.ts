@@ -55,6 +55,13 @@ describe('the admin guard refuses in one and the same way', () => {
     expect(await refusal(keysOnly.check(`Bearer ${admin}`))).toEqual(INVALID)
   })
 
+  test('a nameless role where no role is configured', async () => {
+    const nameless = async () => ({ userId: 'alice', roles: [''] })
+    expect(await refusal(createAdminGuard({ keys: [], jwtRole: '', verify: nameless }).check('Bearer x'))).toEqual(
+      INVALID,
+    )
+  })
+
   test('everything where neither keys nor a role are configured', async () => {
     const shut = createAdminGuard({ keys: [], jwtRole: '', verify: (token) => verifier.verify(token) })
     for (const header of [null, '', 'Bearer x', `Bearer ${KEY}`, `Bearer ${admin}`]) {

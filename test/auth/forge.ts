@@ -10,7 +10,8 @@ export const NOW_S = NOW / 1000
 const HASHES: Readonly<Record<string, string>> = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }
 
 export function encode(value: unknown): string {
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+  const bytes = Buffer.isBuffer(value) ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+  return bytes.toString('base64url')
 }
 
 /** Claims that are good, and what differs from them; `undefined` leaves a claim out. */
@@ -18,7 +19,7 @@ export function claims(changes: Record<string, unknown> = {}): Record<string, un
   return { sub: 'alice', iat: NOW_S - 10, exp: NOW_S + 3600, ...changes }
 }
 
-/** Signed with an HMAC over whatever header and payload are given; strings are taken as they stand. */
+/** Signed with an HMAC over whatever header and payload are given; text and bytes are taken as they stand. */
 export function forge(
   payload: unknown,
   header: Record<string, unknown> | string = {},

@@ -99,7 +99,7 @@ describe('a key set behind a URL', () => {
   const failures: Record<string, () => Response | Promise<Response>> = {
     'says 500': () => new Response('down', { status: 500 }),
     'says 404 with a good set': () => Response.json(BOTH, { status: 404 }),
-    'redirects elsewhere': () => Response.redirect('http://127.0.0.1:1/jwks.json', 302),
+    'answers with a part': () => Response.json(BOTH, { status: 206 }),
     'answers HTML': () => new Response('<html>maintenance</html>'),
     'answers an empty set': () => Response.json({ keys: [] }),
     'answers a list': () => Response.json([FIRST.keys]),
@@ -122,6 +122,14 @@ describe('a key set behind a URL', () => {
       expect((await verifier.verify(k1)).userId).toBe('alice')
     })
   }
+
+  /** An open redirect at the issuer would let its finder bring keys of their own. */
+  test('is not looked for where the issuer redirects to', async () => {
+    const elsewhere = issuer(() => Response.json(BOTH))
+    const idp = issuer(() => Response.redirect(elsewhere.url, 302))
+    await expect(verifierOf(idp.url).reload()).rejects.toThrow('answered 302')
+    expect(elsewhere.asked).toBe(0)
+  })
 
   test('that could never be read makes tokens unverifiable for now, not invalid', async () => {
     const idp = issuer(() => new Response('down', { status: 503 }))
@@ -175,6 +183,21 @@ describe('a key set behind a URL', () => {
     await verifier.verify(k1)
     idp.answer = () => Response.json(BOTH)
     await verifier.reload()
+    expect((await verifier.verify(k2)).userId).toBe('alice')
+  })
+
+  test('is read by reload after a read that had begun before', async () => {
+    const held = Promise.withResolvers<Response>()
+    const idp = issuer(() => held.promise)
+    const verifier = verifierOf(idp.url)
+    const verified = verifier.verify(k1)
+    await until(() => idp.asked === 1)
+    const reloaded = verifier.reload()
+    idp.answer = () => Response.json(BOTH)
+    held.resolve(Response.json(FIRST))
+    await verified
+    await reloaded
+    expect(idp.asked).toBe(2)
     expect((await verifier.verify(k2)).userId).toBe('alice')
   })
 

@@ -143,7 +143,7 @@ describe('allows, for every user, room and action, member or not', () => {
 
 test('an admin is who has the admin role everywhere, and nobody where there is none', () => {
   const { admin, nobody, 'admin of one room': one, 'almost admin': almost } = USERS
-  const people = [admin, nobody, one, almost].map((who) => who ?? user())
-  expect(people.map(createRoomRules([], 'admin').isAdmin)).toEqual([true, false, false, false])
-  expect(people.map(createRoomRules([], '').isAdmin)).toEqual([false, false, false, false])
+  const people = [admin, nobody, one, almost, user({ roles: [''] })].map((who) => who ?? user())
+  expect(people.map(createRoomRules([], 'admin').isAdmin)).toEqual([true, false, false, false, false])
+  expect(people.map(createRoomRules([], '').isAdmin)).toEqual([false, false, false, false, false])
 })

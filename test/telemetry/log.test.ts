@@ -180,6 +180,12 @@ describe('every hostile value gives one line that parses', () => {
     expect(line.cyclic).toEqual({ name: 'cyclic', self: '[circular]', list: ['[circular]', { again: '[circular]' }] })
   })
 
+  test('values nested deeper than four are left out', () => {
+    const { log, lines } = captured()
+    log.info('x', { a: { b: { c: { d: { e: { f: 1 } } } } } })
+    expect(JSON.parse(lines[0] ?? '').a).toEqual({ b: { c: { d: { e: '[nested too deep]' } } } })
+  })
+
   test('an error tells name, message, stack, code and cause', () => {
     const { log, lines } = captured()
     log.error('failed', { error: Object.assign(new TypeError('no', { cause: 'because' }), { code: 'ENOENT' }) })
