@@ -2,7 +2,8 @@
 
 import { configReference } from '../config/reference.ts'
 import { CONFIG_OPTIONS, parseArguments } from './arguments.ts'
-import { CONFIG_HELP, settings } from './settings.ts'
+import { prepare } from './prepare.ts'
+import { CONFIG_HELP } from './settings.ts'
 import type { Command } from './terminal.ts'
 
 export const check: Command = {
@@ -11,16 +12,17 @@ export const check: Command = {
 Checks the configuration as tidings serve would, from the same file, environment and flags, and starts nothing.
 Exits with 0 where all is well, else with 1 and one line for each problem.
 
+  --app FILE                load that file of handlers too
 ${CONFIG_HELP}
   --explain                 print the reference of the configuration as Markdown and check nothing`,
 
   async run(args, terminal) {
-    const given = parseArguments(args, { ...CONFIG_OPTIONS, explain: 'switch' })
+    const given = parseArguments(args, { ...CONFIG_OPTIONS, app: 'text', explain: 'switch' })
     if (given.has('explain')) {
       terminal.out(configReference().trimEnd())
       return 0
     }
-    if (!settings(given, terminal)) return 1
+    if (!(await prepare(given, terminal))) return 1
     terminal.out('The configuration is good.')
     return 0
   },

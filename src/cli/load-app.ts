@@ -1,7 +1,7 @@
 /** Loads the file of `--app`: somebody's own handlers, in TypeScript, without a build. */
 
 import { resolve } from 'node:path'
-import type { Application } from '../core/application.ts'
+import type { Tidings } from '../index.ts'
 
 /** The file could not be loaded; the message is written for whoever wrote the file. */
 export class AppFileError extends Error {
@@ -9,10 +9,10 @@ export class AppFileError extends Error {
 }
 
 /**
- * Imports the file and returns what its default export adds. `tidings`, `typebox` and `elysia` are this program's own
+ * Imports the file and returns its default export. `tidings`, `typebox` and `elysia` are this program's own
  * there, also in the compiled binary, which has no folder of packages to look into.
  */
-export async function loadApp(path: string): Promise<Application> {
+export async function loadApp(path: string): Promise<Tidings> {
   const file = resolve(path)
   if (!(await Bun.file(file).exists())) throw new AppFileError(`there is no file ${file}`)
   await providePackages()
@@ -22,20 +22,15 @@ export async function loadApp(path: string): Promise<Application> {
   } catch (error) {
     throw new AppFileError(`${path} could not be loaded\n${describe(error)}`)
   }
-  const application = applicationOf(loaded.default)
-  if (application) return application
-  const found = loaded.default === undefined ? 'nothing' : `a ${typeof loaded.default}`
+  if (isTidings(loaded.default)) return loaded.default
+  const kind = typeof loaded.default
+  const found = kind === 'undefined' ? 'nothing' : kind === 'object' ? 'an object' : `a ${kind}`
   throw new AppFileError(`${path}: expected export default tidings().on(…), found ${found} as its default export`)
 }
 
-/** What `tidings()` has gathered; `undefined` where the value is something else. */
-function applicationOf(exported: unknown): Application | undefined {
-  const held = isObject(exported) && 'application' in exported ? exported.application : exported
-  return isApplication(held) ? held : undefined
-}
-
-function isApplication(value: unknown): value is Application {
-  return isObject(value) && 'handlers' in value && value.handlers instanceof Map && 'hooks' in value
+/** Told by what it can do: a file may bring a copy of the package along. */
+function isTidings(value: unknown): value is Tidings {
+  return typeof value === 'function' && 'application' in value && 'bind' in value
 }
 
 function isObject(value: unknown): value is object {

@@ -2,11 +2,12 @@
 
 import { printConfig } from '../config/print.ts'
 import { loadConfig } from '../config.ts'
-import { CONFIG_OPTIONS, parseArguments } from './arguments.ts'
+import { type Arguments, CONFIG_OPTIONS, parseArguments } from './arguments.ts'
 import { banner } from './banner.ts'
 import { type Running, untilStopped } from './lifetime.ts'
+import { appFile, prepare } from './prepare.ts'
 import { CONFIG_HELP, modeOf, settings } from './settings.ts'
-import type { Command } from './terminal.ts'
+import type { Command, Terminal } from './terminal.ts'
 
 export const serve: Command = {
   help: `Usage: tidings serve [options]
@@ -26,62 +27,71 @@ ${CONFIG_HELP}`,
       ...{ app: 'text', watch: 'switch', 'print-config': 'switch', supervised: 'switch' },
     })
     const mode = modeOf(given, terminal)
-    const app = given.text('app') ?? (terminal.env.TIDINGS_APP || undefined)
+    const app = appFile(given, terminal)
     const watching = given.has('watch')
     const problems = [...given.problems]
     if (watching && mode === 'production') problems.push('--watch: expected development (--dev), found production')
     if (watching && app === undefined) problems.push('--watch: expected --app FILE to watch, found none')
-    const loaded = settings({ ...given, problems }, terminal)
-    if (!loaded) return 1
-    const { config, secretGenerated } = loaded
+    const complete = { ...given, problems }
 
     if (given.has('print-config')) {
-      terminal.out(printConfig(config))
-      return 0
+      const loaded = settings(complete, terminal)
+      if (loaded) terminal.out(printConfig(loaded.config))
+      return loaded ? 0 : 1
     }
-    if (watching && app !== undefined) {
-      const { watchAndServe } = await import('./watch.ts')
-      return await watchAndServe(
-        {
-          app,
-          config: given.text('config') ?? (terminal.env.TIDINGS_CONFIG || undefined),
-          // Whoever edits waits for the restart, not for clients to leave one by one.
-          args: [...args.filter((arg) => arg !== '--watch'), '--drain.delay_ms=0', '--drain.window_ms=0'],
-          // Tokens that were printed stay good over restarts.
-          env: { ...terminal.env, ...(secretGenerated && { TIDINGS_AUTH_SECRET: config.auth.secret }) },
-        },
-        terminal,
-      )
-    }
-
-    const [{ startServer }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry/log.ts')])
-    const log = createLog(config.log)
-    const start = async (): Promise<Running> => {
-      const own = app === undefined ? {} : { app: await (await import('./load-app.ts')).loadApp(app) }
-      const server = await startServer(config, { ...own, mode, log })
-      if (mode === 'development') terminal.out(await banner(config, server.url))
-      return {
-        stop: (reason) => server.stop(reason),
-        async reload() {
-          const fresh = loadConfig({ file: given.text('config'), env: terminal.env, flags: given.flags, mode })
-          // Another generated secret would end what the printed tokens are good for.
-          await server.reloadKeys(fresh.secretGenerated ? config.auth : fresh.config.auth)
-        },
-      }
-    }
-    try {
-      return await untilStopped(start, { log, supervised: given.has('supervised') })
-    } catch (error) {
-      terminal.err(`tidings: ${reasonOf(error)}`)
-      return 1
-    }
+    if (!watching || app === undefined) return await serveHere(complete, terminal)
+    // Handlers are loaded where they run: in the child, of which each has the newest.
+    const loaded = settings(complete, terminal)
+    if (!loaded) return 1
+    const { watchAndServe } = await import('./watch.ts')
+    return await watchAndServe(
+      {
+        app,
+        config: given.text('config') ?? (terminal.env.TIDINGS_CONFIG || undefined),
+        // Whoever edits waits for the restart, not for clients to leave one by one.
+        args: [...args.filter((arg) => arg !== '--watch'), '--drain.delay_ms=0', '--drain.window_ms=0'],
+        // Tokens that were printed stay good over restarts.
+        env: { ...terminal.env, ...(loaded.secretGenerated && { TIDINGS_AUTH_SECRET: loaded.config.auth.secret }) },
+      },
+      terminal,
+    )
   },
+}
+
+/** Runs the server in this process, to its end. */
+async function serveHere(given: Arguments, terminal: Terminal): Promise<number> {
+  const prepared = await prepare(given, terminal)
+  if (!prepared) return 1
+  const { config, app } = prepared
+  const mode = modeOf(given, terminal)
+  const [{ startServer }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry/log.ts')])
+  const log = createLog(config.log)
+  const start = async (): Promise<Running> => {
+    const server = await startServer(config, { ...(app && { app: app.application }), mode, log })
+    app?.bind(server.hub)
+    if (mode === 'development') terminal.out(await banner(config, server.url))
+    return {
+      stop: (reason) => server.stop(reason),
+      async reload() {
+        const keysOptional = app !== undefined
+        const sources = { file: given.text('config'), env: terminal.env, flags: given.flags, mode, keysOptional }
+        const fresh = loadConfig(sources)
+        // Another generated secret would end what the printed tokens are good for.
+        await server.reloadKeys(fresh.secretGenerated ? config.auth : fresh.config.auth)
+      },
+    }
+  }
+  try {
+    return await untilStopped(start, { log, supervised: given.has('supervised') })
+  } catch (error) {
+    terminal.err(`tidings: ${reasonOf(error)}`)
+    return 1
+  }
 }
 
 /** Of the errors that operators meet, what to do; of any other, where it was thrown. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'AppFileError') return error.message
   if ('code' in error && error.code === 'EADDRINUSE') {
     return 'the port is in use; stop what listens there, or choose another with --port'
   }
