@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { Errors } from 'typebox/value'
 import { openFilesLimit } from '../../src/config/open-files.ts'
 import { CONFIG_SCHEMA, configFrom, DEFAULT_ROOM_RULE, defaultConfig, loadConfig, newSecret } from '../../src/config.ts'
 import { files, load, SECRET } from './support.ts'
@@ -9,6 +10,10 @@ describe('defaults', () => {
     expect([server.host, server.port, web.start_page]).toEqual(['0.0.0.0', 3000, false])
     const development = defaultConfig('development')
     expect([development.server.host, development.web.start_page]).toEqual(['127.0.0.1', true])
+  })
+
+  test.each(['development', 'production'] as const)('the defaults of %s fit the schema', (mode) => {
+    expect([...Errors(CONFIG_SCHEMA, defaultConfig(mode))]).toEqual([])
   })
 
   test('durations are milliseconds once loaded', () => {
@@ -163,6 +168,7 @@ rooms:
     expect(config.server.trusted_proxies).toEqual(['10.0.0.0/8', '::1'])
     expect(config.server.allowed_origins).toEqual(['https://a.example', 'https://b.example'])
     expect(config.rooms).toEqual([{ ...DEFAULT_ROOM_RULE, pattern: 'a', exclusive: true }])
+    expect([...Errors(CONFIG_SCHEMA, config)]).toEqual([])
   })
 
   test('an empty variable counts as unset', () => {
