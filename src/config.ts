@@ -1,6 +1,6 @@
 /** The door to the configuration: its type, and how to get one. */
 
-export { type Duration, parseDuration } from './config/durations.ts'
+export { parseDuration } from './config/durations.ts'
 export {
   type ConfigInput,
   configFrom,
@@ -13,5 +13,5 @@ export {
 } from './config/load.ts'
 export { ConfigError } from './config/problems.ts'
 export { DEFAULT_ROOM_RULE, type RoomRule } from './config/rooms.ts'
-export { type Algorithm, CONFIG_SCHEMA, type Config } from './config/schema.ts'
-export { type Environment, FLAG_NAMES, type Flags } from './config/sources.ts'
+export { CONFIG_SCHEMA, type Config } from './config/schema.ts'
+export { FLAG_NAMES, type Flags } from './config/sources.ts'

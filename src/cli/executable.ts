@@ -5,5 +5,6 @@ export function isCompiled(): boolean {
 
 /** The command that starts this program again, without its arguments. */
 export function ownCommand(): string[] {
-  return isCompiled() ? [process.execPath] : [process.execPath, Bun.main]
+  // With the runtime's own flags: one of them keeps it from reading the folder's .env.
+  return isCompiled() ? [process.execPath] : [process.execPath, ...process.execArgv, Bun.main]
 }

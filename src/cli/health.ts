@@ -4,8 +4,8 @@ import { CONFIG_OPTIONS, parseArguments } from './arguments.ts'
 import { CONFIG_HELP, settings } from './settings.ts'
 import type { Command } from './terminal.ts'
 
-/** Milliseconds to wait for an answer: less than any orchestrator's own patience. */
-const TIMEOUT_MS = 3000
+/** Milliseconds to wait for an answer: under the 3 s that the image's health check grants, so that the reason is printed. */
+const TIMEOUT_MS = 2500
 
 export const health: Command = {
   help: `Usage: tidings health [options]

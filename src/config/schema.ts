@@ -9,8 +9,7 @@ import { ROOM_RULE_SCHEMA } from './rooms.ts'
 const strict = { additionalProperties: false }
 
 /** Signature algorithms that may be allowed. `none` and everything else is never accepted. */
-export const ALGORITHMS = ['HS256', 'HS384', 'HS512', 'RS256', 'ES256', 'EdDSA'] as const
-export type Algorithm = (typeof ALGORITHMS)[number]
+const ALGORITHMS = ['HS256', 'HS384', 'HS512', 'RS256', 'ES256', 'EdDSA'] as const
 
 const SERVER = Type.Object(
   {
