@@ -1,6 +1,6 @@
 /** A publication's way from whoever publishes to the connections: stamped here, delivered there, answered when it is out. */
 import { TidingsError } from '../protocol/errors.ts'
-import type { Sender, Target } from '../protocol/frames.ts'
+import { parseTarget, type Sender, type Target } from '../protocol/frames.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Delivery } from './delivery.ts'
@@ -13,6 +13,17 @@ import type { Topic } from './topic.ts'
 
 /** A target in which a device names its user. */
 export type Recipient = Exclude<Target, { kind: 'device' }> | { kind: 'device'; userId: string; deviceId: string }
+
+/** Whom a publication is for, as on the wire. */
+export type To = { room: string } | { user_id: string } | { user_id: string; device_id: string } | 'all'
+
+/** @throws TidingsError `invalid_message` where a name is none, or a device stands without its user. */
+export function recipientOf(to: To): Recipient {
+  const target = parseTarget(to)
+  if (target.kind !== 'device') return target
+  if (target.userId === undefined) throw new TidingsError('invalid_message', 'A device is named together with its user')
+  return { kind: 'device', userId: target.userId, deviceId: target.deviceId }
+}
 
 export interface Publication {
   readonly to: Recipient
