@@ -4,7 +4,7 @@
  */
 import { TidingsError } from '../protocol/errors.ts'
 import type { FrameLimits } from '../protocol/frame-limits.ts'
-import { type ClientFrame, frameIdOf, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
+import { type ClientFrame, frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { decodeJson } from '../protocol/json.ts'
 import { decodeMsgpack } from '../protocol/msgpack.ts'
 import { type Clock, toTimestamp } from './clock.ts'
@@ -20,6 +20,8 @@ export interface ReceiverDeps {
   readonly maxMessageBytes: number
   /** Bytes of frames that may wait behind one that is being handled. */
   readonly maxWaitingBytes: number
+  /** Whether the server waits for any client's answer to an event. */
+  readonly asking: () => boolean
   /** Handles a frame; may throw or reject. */
   readonly dispatch: (exchange: Exchange) => MaybePromise<void>
   /** Tells the client of a failure and keeps the connection. */
@@ -88,6 +90,7 @@ export class Receiver {
       this.handle(session, raw)
       return
     }
+    if (this.deps.asking() && this.answers(session, raw)) return
     if (session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
       this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', 1000)
       return
@@ -95,6 +98,30 @@ export class Receiver {
     session.waiting ??= []
     session.waiting.push(raw)
     session.waitingBytes += raw.length
+  }
+
+  /**
+   * Takes the answer to a server's event at once, and says whether the frame was one: behind the handler that waits for
+   * it, it would come when that has given up.
+   */
+  private answers(session: Session, raw: string | Uint8Array): boolean {
+    let frame: ClientFrame
+    try {
+      frame = parseClientFrame(this.decode(raw))
+    } catch {
+      // Whatever is wrong with it is said when its turn comes.
+      return false
+    }
+    const { type, to, payload } = frame
+    if (type !== 'ack' || to !== undefined || !isRecord(payload) || payload['correlation_id'] === undefined)
+      return false
+    try {
+      const handled = this.handleFrame(session, frame)
+      if (handled instanceof Promise) handled.catch((error) => this.deps.fail(session, error, frame.id))
+    } catch (error) {
+      this.deps.fail(session, error, frame.id)
+    }
+    return true
   }
 
   private handle(session: Session, raw: string | Uint8Array): void {
