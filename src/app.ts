@@ -22,7 +22,8 @@ export interface ServerOptions {
   /** What an application adds. */
   readonly app?: Application
   readonly mode: 'development' | 'production'
-  readonly log: Log
+  /** Lines as `config.log` says, to standard output, where absent. */
+  readonly log?: Log
 }
 
 export interface RunningServer {
@@ -39,7 +40,10 @@ export interface RunningServer {
 const REQUEST_TIMEOUT_S = 15
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(config: Config, { app = emptyApplication(), log, mode }: ServerOptions) {
+export function assemble(
+  config: Config,
+  { app = emptyApplication(), log = createLog(config.log), mode }: ServerOptions,
+) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
@@ -77,8 +81,8 @@ export function assemble(config: Config, { app = emptyApplication(), log, mode }
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
-  const { app = emptyApplication(), log } = options
-  const { hub, routes, verifier, listening, stop } = assemble(config, options)
+  const { app = emptyApplication(), log = createLog(config.log) } = options
+  const { hub, routes, verifier, listening, stop } = assemble(config, { ...options, log })
   await verifier.reload()
   for (const hook of app.hooks.onStart) await hook()
   const elysia = new Elysia({ handler: { standardHostname: false } }).use(routes)
