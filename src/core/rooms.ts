@@ -90,7 +90,9 @@ export class Rooms {
       return
     }
     room.topic.subscribe(session)
-    if (attendance.changed) this.deps.presence.joined(room, session, attendance.participants)
+    if (!attendance.changed) return
+    if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
+    this.deps.presence.joined(room, session, attendance.participants)
   }
 
   /** Takes a session out of a room; false where it was not in. */
