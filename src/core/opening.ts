@@ -39,7 +39,7 @@ export function parseRoomList(text: string | null): string[] {
 export function openSession(hub: OpeningHub, session: Session, rooms: readonly string[]): MaybePromise<void> {
   const wanted = new Set(rooms)
   return whenReady(askApplication(hub, session, wanted), () =>
-    whenReady(enterAll(hub, session, [...wanted]), (outcomes) => {
+    whenReady(enterAll(hub, session, hub.rooms.remaining(session, [...wanted])), (outcomes) => {
       if (!session.closed) welcome(hub, session, outcomes)
       for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry)
       if (session.closed) return
@@ -72,27 +72,32 @@ function askApplication(hub: OpeningHub, session: Session, rooms: Set<string>): 
 /** Enters rooms one after the other, at once where the backend answers at once. */
 function enterAll(hub: OpeningHub, session: Session, names: readonly string[]): MaybePromise<Outcome[]> {
   const outcomes: Outcome[] = []
+  let count = 0
+  const add = (outcome: Outcome) => {
+    outcomes.push(outcome)
+    if ('entry' in outcome) count++
+  }
   const next = (index: number): MaybePromise<Outcome[]> => {
     for (let at = index; at < names.length; at++) {
       const room = names[at] as string
-      const entered = enter(hub, session, room)
+      const entered = enter(hub, session, room, count)
       if (entered instanceof Promise) {
         return entered.then((outcome) => {
-          outcomes.push(outcome)
+          add(outcome)
           return next(at + 1)
         })
       }
-      outcomes.push(entered)
+      add(entered)
     }
     return outcomes
   }
   return next(0)
 }
 
-function enter(hub: OpeningHub, session: Session, room: string): MaybePromise<Outcome> {
+function enter(hub: OpeningHub, session: Session, room: string, before: number): MaybePromise<Outcome> {
   const refused = (error: unknown): Outcome => ({ room, error: TidingsError.from(error) })
   try {
-    const entered = hub.rooms.enter(session, room)
+    const entered = hub.rooms.enter(session, room, before)
     if (entered instanceof Promise) return entered.then((entry) => ({ room, entry }), refused)
     return { room, entry: entered }
   } catch (error) {
