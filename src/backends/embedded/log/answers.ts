@@ -2,8 +2,8 @@
  * Answers to keyed publishes, so that a retry gets the first one and stores nothing. They live in memory; each commit
  * leaves a copy in the database, from which a start rebuilds them.
  */
-import type { Database } from 'bun:sqlite'
 import type { Appended } from '../../../core/ports/log.ts'
+import type { Connection } from './connection.ts'
 
 /** Keys remembered for one scope: at 50 messages a second a retry is a matter of the last few. */
 const MAX_PER_SCOPE = 256
@@ -43,7 +43,7 @@ export class Answers {
   private readonly newestFirst
   private readonly removeOld
 
-  constructor(db: Database, windowMs: number, monotonic: () => number) {
+  constructor(db: Connection, windowMs: number, monotonic: () => number) {
     this.windowMs = windowMs
     this.monotonic = monotonic
     this.insert = db.prepare<void, [number, number, string]>(

@@ -9,6 +9,8 @@ const SOURCE = `
 const { Database, constants } = require('bun:sqlite')
 const { parentPort } = require('node:worker_threads')
 let db
+let checkpoint
+let touch
 parentPort.on('message', (data) => {
   try {
     if (data.open !== undefined) {
@@ -17,14 +19,18 @@ parentPort.on('message', (data) => {
       db.run('PRAGMA busy_timeout = ' + data.busyMs)
       db.run('PRAGMA wal_autocheckpoint = 0')
       db.run('PRAGMA synchronous = NORMAL')
+      checkpoint = db.prepare('PRAGMA wal_checkpoint(PASSIVE)')
+      touch = db.prepare("UPDATE facts SET value = value WHERE name = 'last'")
     } else if (data.close) {
-      db?.close()
+      checkpoint?.finalize()
+      touch?.finalize()
+      db?.close(true)
       parentPort.postMessage({ closed: true })
     } else {
-      const { log, checkpointed } = db.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
+      const { log, checkpointed } = checkpoint.get()
       // The first write after a complete checkpoint starts the log anew and waits for the disk: better here than there.
       const restarted = data.restart && log === checkpointed
-      if (restarted) db.run("UPDATE facts SET value = value WHERE name = 'last'")
+      if (restarted) touch.run()
       parentPort.postMessage({ left: log - checkpointed, restarted })
     }
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Opening the database file, and what its failures mean. */
 
-import { constants, Database, SQLiteError } from 'bun:sqlite'
+import { constants, SQLiteError } from 'bun:sqlite'
+import { Connection } from './connection.ts'
 import { migrate } from './schema.ts'
 import { StoreError } from './store-error.ts'
 
@@ -14,12 +15,12 @@ const CACHE_KIB = 16_384
  * Opens the file, creates it where it is missing, and brings its tables to the present version.
  * @throws StoreError saying what to do: not a database, damaged, from a newer version, not writable.
  */
-export function openDatabase(path: string): Database {
-  let db: Database | undefined
+export function openDatabase(path: string): Connection {
+  let db: Connection | undefined
   try {
-    db = new Database(path, { create: true, readwrite: true })
+    db = new Connection(path)
     // A process that ends without closing the store must leave the log as it is: a start looks for it.
-    db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1)
+    db.control(constants.SQLITE_FCNTL_PERSIST_WAL, 1)
     // Nothing waits for a lock on the event loop: the writer tries again a little later.
     db.run('PRAGMA busy_timeout = 0')
     db.run('PRAGMA journal_mode = WAL')

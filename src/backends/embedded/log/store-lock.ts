@@ -3,8 +3,8 @@
  * however that ends. It also bears witness, outside of the database, of the last run.
  */
 
-import { Database } from 'bun:sqlite'
 import { rmSync } from 'node:fs'
+import { Connection } from './connection.ts'
 import { explain, isDamaged, kindOf } from './database.ts'
 import { lockHolder } from './file-identity.ts'
 import { StoreError } from './store-error.ts'
@@ -18,9 +18,9 @@ export interface Witness {
 }
 
 export class StoreLock {
-  private readonly db: Database
+  private readonly db: Connection
 
-  private constructor(db: Database) {
+  private constructor(db: Connection) {
     this.db = db
   }
 
@@ -63,8 +63,8 @@ export class StoreLock {
   }
 }
 
-function open(lockPath: string): Database {
-  const db = new Database(lockPath, { create: true, readwrite: true })
+function open(lockPath: string): Connection {
+  const db = new Connection(lockPath)
   try {
     db.run(`PRAGMA busy_timeout = ${WAIT_MS}`)
     // The lock of the first write stays until the file is closed.

@@ -2,7 +2,8 @@
  * Removes what is beyond a topic's limits, a bounded piece at a time and as part of transactions that are made anyway.
  * A topic may hold a little more than its limit for a while; whoever reads it has it trimmed first.
  */
-import type { Database } from 'bun:sqlite'
+
+import type { Connection } from './connection.ts'
 import type { Topic, Topics } from './topics.ts'
 
 /** Messages beyond its limit at which a topic is trimmed unasked, as a share of it: one removal for many messages. */
@@ -23,7 +24,7 @@ export class Trimmer {
   private readonly oldest
   private readonly remove
 
-  constructor(db: Database, topics: Topics, wallMs: () => number) {
+  constructor(db: Connection, topics: Topics, wallMs: () => number) {
     this.topics = topics
     this.wallMs = wallMs
     this.nth = db.prepare<{ cursor: number }, [number, number]>(
