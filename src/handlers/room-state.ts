@@ -17,12 +17,16 @@ export function getRoomState(hub: Hub): BuiltIn {
   return async (exchange) => {
     const room = memberRoom(hub, exchange)
     hub.rooms.authorise(exchange.session, room.name, 'state')
-    exchange.ack(await describeRoom(hub, room.name))
+    exchange.ack(await describeRoom(hub, room.name, hub.position(exchange.session)))
   }
 }
 
 /** The room as `get_room_state` and the HTTP API tell it. */
-export async function describeRoom(hub: Hub, name: string): Promise<Record<string, unknown>> {
+export async function describeRoom(
+  hub: Hub,
+  name: string,
+  cursor = hub.position(),
+): Promise<Record<string, unknown>> {
   const { attendances, states } = hub.backend
   const kept = await states.get(name)
   const participants = await attendances.participants(name, MAX_LISTED_PARTICIPANTS)
@@ -32,7 +36,7 @@ export async function describeRoom(hub: Hub, name: string): Promise<Record<strin
     participant_count: await attendances.count(name),
     state: kept?.state ?? {},
     version: kept?.version ?? 0,
-    cursor: hub.position(),
+    cursor,
   }
 }
 
