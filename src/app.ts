@@ -6,9 +6,10 @@ import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
+import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
-import { systemClock } from './core/clock.ts'
+import { type Clock, systemClock } from './core/clock.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
@@ -22,7 +23,8 @@ export interface ServerOptions {
   /** What an application adds. */
   readonly app?: Application
   readonly mode: 'development' | 'production'
-  readonly log: Log
+  /** Lines as `config.log` says, to standard output, where absent. */
+  readonly log?: Log
 }
 
 export interface RunningServer {
@@ -39,7 +41,10 @@ export interface RunningServer {
 const REQUEST_TIMEOUT_S = 15
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(config: Config, { app = emptyApplication(), log, mode }: ServerOptions) {
+export function assemble(
+  config: Config,
+  { app = emptyApplication(), log = createLog(config.log), mode }: ServerOptions,
+) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
@@ -48,7 +53,7 @@ export function assemble(config: Config, { app = emptyApplication(), log, mode }
     application: app,
     rules: createRoomRules(config.rooms, config.admin.jwt_role),
     native: { publish: (topic, data) => (native.server?.publish(topic, data) ?? 0) >= 0 },
-    backend: createEmbeddedBackend({ clock, maxStateBytes: config.limits.max_message_bytes }),
+    backend: createEmbeddedBackend(storeOptions(config, clock, log)),
     builtIns,
     verify: (token) => verifier.verify(token),
     log,
@@ -67,6 +72,7 @@ export function assemble(config: Config, { app = emptyApplication(), log, mode }
     hub.stop()
     verifier.close?.()
     for (const hook of app.hooks.onStop) await hook()
+    await hub.backend.close()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
   const listening = (server: Server<SocketData>) => {
@@ -77,8 +83,8 @@ export function assemble(config: Config, { app = emptyApplication(), log, mode }
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
-  const { app = emptyApplication(), log } = options
-  const { hub, routes, verifier, listening, stop } = assemble(config, options)
+  const { app = emptyApplication(), log = createLog(config.log) } = options
+  const { hub, routes, verifier, listening, stop } = assemble(config, { ...options, log })
   await verifier.reload()
   for (const hook of app.hooks.onStart) await hook()
   const elysia = new Elysia({ handler: { standardHostname: false } }).use(routes)
@@ -142,6 +148,22 @@ export function mountIn(
       for (const hook of application.hooks.onStart) await hook()
     })
     .onStop(stop)
+}
+
+/** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */
+const MIN_HORIZON_MS = 24 * 60 * 60 * 1000
+
+function storeOptions({ store, inbox, rooms, limits }: Config, clock: Clock, log: Log): StoreOptions {
+  const ages = [inbox.max_age, ...rooms.map(({ history }) => history.max_age)]
+  return {
+    path: store.path,
+    durability: store.durability,
+    idempotencyMs: store.idempotency_ms,
+    horizonMs: Math.max(MIN_HORIZON_MS, ...ages),
+    maxStateBytes: limits.max_message_bytes,
+    clock,
+    log,
+  }
 }
 
 /** Frames that one HTTP body may hold: a batch of them is a list. */

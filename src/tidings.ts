@@ -22,14 +22,9 @@ import type { Context, ContextRoom } from './core/context.ts'
 import type { Hub } from './core/hub.ts'
 import type { MaybePromise } from './core/maybe-promise.ts'
 import type { Closing } from './core/observer.ts'
-import type { Published, Recipient } from './core/publisher.ts'
+import { type Published, recipientOf, type To } from './core/publisher.ts'
 import type { RoomGuard } from './core/room.ts'
 import type { Session } from './core/session.ts'
-import { TidingsError } from './protocol/errors.ts'
-import { parseTarget } from './protocol/frames.ts'
-
-/** Whom a publication is for, as on the wire. */
-export type To = { room: string } | { user_id: string } | { user_id: string; device_id: string } | 'all'
 
 /** What a handler is given: the payload as its schema says; `room` is there for certain where a guard asked for it. */
 export type HandlerContext<Payload, Guarded extends boolean> = Omit<Context, 'payload' | 'room'> & {
@@ -177,11 +172,4 @@ function payloadCheck(schema: TSchema): (payload: unknown) => PayloadProblem | u
     const path = (first?.instancePath ?? '').replaceAll('/', '.')
     return { field: `payload${path}`, message: first?.message ?? 'does not match the schema' }
   }
-}
-
-function recipientOf(to: To): Recipient {
-  const target = parseTarget(to)
-  if (target.kind !== 'device') return target
-  if (target.userId === undefined) throw new TidingsError('invalid_message', 'A device is named together with its user')
-  return { kind: 'device', userId: target.userId, deviceId: target.deviceId }
 }

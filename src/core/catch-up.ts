@@ -9,7 +9,6 @@ import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import { Message } from './message.ts'
 import type { MessageLog } from './ports/log.ts'
 import { isRecoverable } from './recoverable.ts'
-import type { Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
 import { roomLog, userLog } from './stored-topics.ts'
 import type { Turns } from './turns.ts'
@@ -96,7 +95,8 @@ export class CatchUp {
       from.set(topic, start)
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.
-    if (replayed > 0 && replayed <= PAGE) replayed = (await this.read(session, from, position, delivered)).messages.length
+    if (replayed > 0 && replayed <= PAGE)
+      replayed = (await this.read(session, from, position, delivered)).messages.length
     return { from, position, replayed, recovered: gaps.length === 0 && sources.some(({ judged }) => judged), gaps }
   }
 
@@ -125,7 +125,7 @@ export class CatchUp {
       }
       full = undefined
       const upTo = this.deps.line.delivered
-      const page = this.read(session, plan.from, gate.position, upTo)
+      const page = this.read(session, topicsOf(session, plan), gate.position, upTo)
       const handled = whenReady(page, ({ messages, last, length }) => {
         if (session.closed) return
         session.deliverAll(messages)
@@ -151,7 +151,8 @@ export class CatchUp {
     const since = this.deps.clock.monotonic()
     while (!session.closed && session.wire.bufferedBytes() > HIGH_WATER_BYTES) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS))
-      if (this.deps.clock.monotonic() - since > STALLED_MS) this.deps.close(session, CLOSE.slowConsumer, 'slow_consumer')
+      if (this.deps.clock.monotonic() - since > STALLED_MS)
+        this.deps.close(session, CLOSE.slowConsumer, 'slow_consumer')
     }
     if (session.closed) throw new TidingsError('unavailable', 'The connection has ended')
     await new Promise<void>((resolve) => this.deps.turns.take(resolve))
@@ -181,12 +182,25 @@ export class CatchUp {
 }
 
 /** The rooms of a session that keep history, from a cursor on. */
-export function roomSources(session: Session, rooms: Rooms, cursor: number): Source[] {
-  return session.subscriptions.flatMap(({ topic }) => {
-    const room = topic.room === undefined ? undefined : rooms.get(topic.room)
-    if (room === undefined || room.rule.history.maxMessages === 0) return []
-    return [{ room: room.name, from: cursor, judged: true }]
-  })
+export function roomSources(session: Session, cursor: number): Source[] {
+  return session.subscriptions.flatMap(({ topic }) =>
+    topic.log === undefined ? [] : [{ room: topic.room, from: cursor, judged: true }],
+  )
+}
+
+/**
+ * Where each topic of the log begins for a session. A room that is not in the plan, because it starts live or was joined
+ * meanwhile, is read from its join on: what is stored there while the gate stands comes by no other way.
+ */
+function topicsOf(session: Session, plan: Plan): Map<string, number> {
+  const from = new Map<string, number>()
+  const inbox = userLog(session.userId)
+  const inboxFrom = plan.from.get(inbox)
+  if (inboxFrom !== undefined) from.set(inbox, inboxFrom)
+  for (const { topic, since } of session.subscriptions) {
+    if (topic.log !== undefined) from.set(topic.log, plan.from.get(topic.log) ?? since)
+  }
+  return from
 }
 
 interface Page {

@@ -5,7 +5,7 @@ import { AckTimeout } from './asks.ts'
 import type { Exchange } from './exchange.ts'
 import type { Log, LogFields } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
-import type { Published, Recipient } from './publisher.ts'
+import { type Published, type Recipient, recipientOf, type To } from './publisher.ts'
 import type { RoomGuard, RoomRules } from './room.ts'
 import type { Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -129,21 +129,24 @@ export class Context {
     }
   }
 
-  /** Publishes in the server's name. */
-  publish(to: Recipient, type: string, payload: unknown): MaybePromise<Published> {
-    return this.deps.voice.publish(to, type, payload)
+  /** Publishes in the server's name. A function of its own, so that a handler may take it out of its context. */
+  get publish() {
+    return (to: To, type: string, payload: unknown): MaybePromise<Published> =>
+      this.deps.voice.publish(recipientOf(to), type, payload)
   }
 
   /**
-   * Sends an event to the connection whose frame is being handled and waits for its answer.
-   * @throws AckTimeout when the time is up.
+   * Sends an event to the device whose frame is being handled and waits for its answer; of several connections of the
+   * device, the first answer counts. Rejects with `AckTimeout` where none came in time.
    */
-  async emitWithAck(type: string, payload: unknown, options: { timeoutMs: number }): Promise<unknown> {
-    const { userId, deviceId } = this.session
-    const to: Recipient = { kind: 'device', userId, deviceId }
-    const [answer, ...others] = await this.deps.voice.ask(to, type, payload, options.timeoutMs)
-    if (answer === undefined && others.length === 0) throw new AckTimeout(options.timeoutMs)
-    return answer
+  get emitWithAck() {
+    return async (type: string, payload: unknown, options: { timeoutMs: number }): Promise<unknown> => {
+      const { userId, deviceId } = this.session
+      const to: Recipient = { kind: 'device', userId, deviceId }
+      const [answer, ...others] = await this.deps.voice.ask(to, type, payload, options.timeoutMs)
+      if (answer === undefined && others.length === 0) throw new AckTimeout(options.timeoutMs)
+      return answer
+    }
   }
 
   /** @throws TidingsError `forbidden` where the guard does not let the session pass. */

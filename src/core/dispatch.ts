@@ -17,7 +17,7 @@ export interface DispatcherDeps {
   readonly builtIns: ReadonlyMap<string, BuiltIn>
   readonly router: Router
   readonly context: ContextDeps
-  /** Milliseconds that a handler may take. */
+  /** Milliseconds that a handler may take; 0: as long as it likes. */
   readonly handlerTimeoutMs: number
   /** Tells of a handler that held the event loop. */
   readonly blocked: (session: Session, type: string, ms: number) => void
@@ -112,8 +112,8 @@ export class Dispatcher {
   private limited(exchange: Exchange, run: (context: Context) => MaybePromise<void>): MaybePromise<void> {
     const context = new Context(exchange, this.deps.context)
     const outcome = run(context)
-    if (!(outcome instanceof Promise)) return outcome
     const { handlerTimeoutMs } = this.deps
+    if (!(outcome instanceof Promise) || handlerTimeoutMs === 0) return outcome
     const { promise, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => {
       context.cancel()

@@ -178,6 +178,7 @@ export class Hub {
       frameLimits: frameLimits(config),
       maxMessageBytes: config.limits.max_message_bytes,
       maxWaitingBytes: config.limits.max_pending_bytes,
+      asking: () => this.asks.size > 0,
       dispatch: (exchange) => dispatcher.dispatch(exchange),
       fail,
       end,

@@ -1,6 +1,6 @@
 /** How far each device has come with its inbox. The log remembers it; here is decided what counts. */
 import type { CatchUp } from './catch-up.ts'
-import { whenReady, type MaybePromise } from './maybe-promise.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import type { MessageLog } from './ports/log.ts'
 import type { Session } from './session.ts'
 

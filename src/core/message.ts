@@ -2,7 +2,7 @@
 
 import { bytesFromJson, mayHoldBytes } from '../protocol/bytes.ts'
 import { formatCursor } from '../protocol/cursor.ts'
-import { type Encoded, ENCODINGS, type Encoding } from '../protocol/encoding.ts'
+import { ENCODINGS, type Encoded, type Encoding } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
 
 export class Message {

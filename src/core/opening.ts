@@ -63,7 +63,8 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
   if (!session.closed) welcome(hub, session, outcomes, plan, position, kept !== undefined)
-  for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry, hub.line.delivered)
+  for (const outcome of outcomes)
+    if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry, hub.line.delivered)
   if (session.closed) return
   for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
   hub.delivery.attach(session)

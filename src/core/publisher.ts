@@ -2,7 +2,7 @@
 
 import { formatCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
-import type { Sender, ServerFrame, Target } from '../protocol/frames.ts'
+import { parseTarget, type Sender, type ServerFrame, type Target } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import { type Clock, toTimestamp } from './clock.ts'
@@ -21,6 +21,17 @@ import type { Topic } from './topic.ts'
 
 /** A target in which a device names its user. */
 export type Recipient = Exclude<Target, { kind: 'device' }> | { kind: 'device'; userId: string; deviceId: string }
+
+/** Whom a publication is for, as on the wire. */
+export type To = { room: string } | { user_id: string } | { user_id: string; device_id: string } | 'all'
+
+/** @throws TidingsError `invalid_message` where a name is none, or a device stands without its user. */
+export function recipientOf(to: To): Recipient {
+  const target = parseTarget(to)
+  if (target.kind !== 'device') return target
+  if (target.userId === undefined) throw new TidingsError('invalid_message', 'A device is named together with its user')
+  return { kind: 'device', userId: target.userId, deviceId: target.deviceId }
+}
 
 export interface Publication {
   readonly to: Recipient
@@ -105,9 +116,7 @@ export class Publisher {
         return { id, online: delivery.toDevice(to.userId, to.deviceId, message, except) }
       case 'room': {
         const room = rooms.get(to.room)
-        return room === undefined
-          ? { id, online: 0 }
-          : broadcast(delivery.broadcaster, room.topic, id, message, except)
+        return room === undefined ? { id, online: 0 } : broadcast(delivery.broadcaster, room.topic, id, message, except)
       }
       case 'all':
         return broadcast(delivery.broadcaster, delivery.everybody, id, message, except)

@@ -4,7 +4,7 @@
  */
 import { TidingsError } from '../protocol/errors.ts'
 import type { FrameLimits } from '../protocol/frame-limits.ts'
-import { frameIdOf, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
+import { type ClientFrame, frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { decodeJson } from '../protocol/json.ts'
 import { decodeMsgpack } from '../protocol/msgpack.ts'
 import { type Clock, toTimestamp } from './clock.ts'
@@ -20,6 +20,8 @@ export interface ReceiverDeps {
   readonly maxMessageBytes: number
   /** Bytes of frames that may wait behind one that is being handled. */
   readonly maxWaitingBytes: number
+  /** Whether the server waits for any client's answer to an event. */
+  readonly asking: () => boolean
   /** Handles a frame; may throw or reject. */
   readonly dispatch: (exchange: Exchange) => MaybePromise<void>
   /** Tells the client of a failure and keeps the connection. */
@@ -69,6 +71,7 @@ export class Receiver {
       this.refuse(session, raw, bytes, 'Too many messages', verdict.retryAfterMs)
     } else {
       if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
+      if (session.busy && this.deps.asking() && this.answers(session, raw)) return
       if (session.busy && session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
         this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', FULL_RETRY_MS)
         return
@@ -140,6 +143,30 @@ export class Receiver {
     session.waiting ??= []
     session.waiting.push(frame)
     session.waitingBytes += frame.length
+  }
+
+  /**
+   * Takes the answer to a server's event at once, and says whether the frame was one: behind the handler that waits for
+   * it, it would come when that has given up.
+   */
+  private answers(session: Session, raw: string | Uint8Array): boolean {
+    let frame: ClientFrame
+    try {
+      frame = parseClientFrame(this.decode(raw))
+    } catch {
+      // Whatever is wrong with it is said when its turn comes.
+      return false
+    }
+    const { type, to, payload } = frame
+    if (type !== 'ack' || to !== undefined || !isRecord(payload) || payload['correlation_id'] === undefined)
+      return false
+    try {
+      const handled = this.deps.dispatch(new Exchange(session, frame, this.deps.clock))
+      if (handled instanceof Promise) handled.catch((error) => this.deps.fail(session, error, frame.id))
+    } catch (error) {
+      this.deps.fail(session, error, frame.id)
+    }
+    return true
   }
 
   private handle(session: Session, frame: WaitingFrame): void {

@@ -36,7 +36,13 @@ export class Resumables {
     )
     if (this.keepMs === 0 || (rooms.length === 0 && session.metadata === undefined)) return
     const { userId, deviceId, metadata } = session
-    this.kept.set(session.connectionId, { userId, deviceId, rooms, metadata, until: this.clock.monotonic() + this.keepMs })
+    this.kept.set(session.connectionId, {
+      userId,
+      deviceId,
+      rooms,
+      metadata,
+      until: this.clock.monotonic() + this.keepMs,
+    })
     if (this.kept.size <= MAX_KEPT) return
     for (const oldest of this.kept.keys()) {
       this.kept.delete(oldest)

@@ -55,6 +55,8 @@ export class Topic {
   readonly name: string
   /** The room whose topic this is. */
   readonly room: string | undefined
+  /** The topic of the log where its messages are kept; absent: they are not. */
+  readonly log: string | undefined
   readonly channels: (Channel | undefined)[] = []
   /** Members that are written to one by one. */
   readonly looped = new Set<Member>()
@@ -62,9 +64,10 @@ export class Topic {
   published = 0
   private members = 0
 
-  constructor(name: string, room?: string) {
+  constructor(name: string, room?: string, log?: string) {
     this.name = name
     this.room = room
+    this.log = log
   }
 
   /** Members of this topic. */

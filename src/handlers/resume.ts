@@ -15,7 +15,7 @@ export function resume(hub: Hub): BuiltIn {
       throw new TidingsError('invalid_message', 'Invalid cursor', { details: { field: 'cursor' } })
     }
     const inbox = hub.config.inbox.max_messages > 0 ? [{ room: undefined, from: cursor, judged: true }] : []
-    const plan = await hub.catchUp.plan(session, [...inbox, ...roomSources(session, hub.rooms, cursor)])
+    const plan = await hub.catchUp.plan(session, [...inbox, ...roomSources(session, cursor)])
     if (session.closed) return
     hub.catchUp.gate(session, plan.position)
     hub.delivery.suspend(session)

@@ -22,11 +22,7 @@ export function getRoomState(hub: Hub): BuiltIn {
 }
 
 /** The room as `get_room_state` and the HTTP API tell it. */
-export async function describeRoom(
-  hub: Hub,
-  name: string,
-  cursor = hub.position(),
-): Promise<Record<string, unknown>> {
+export async function describeRoom(hub: Hub, name: string, cursor = hub.position()): Promise<Record<string, unknown>> {
   const { attendances, states } = hub.backend
   const kept = await states.get(name)
   const participants = await attendances.participants(name, MAX_LISTED_PARTICIPANTS)
