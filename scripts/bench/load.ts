@@ -6,7 +6,7 @@
 import type { Measured } from './case.ts'
 import { Client } from './client.ts'
 import { signToken } from './tokens.ts'
-import { busySeconds, cpuSeconds, PINNED, SERVER_CORE } from './usage.ts'
+import { busySeconds, cpuSeconds } from './usage.ts'
 
 /** What the load process is told, as JSON in its first argument. */
 export interface Task {
@@ -17,6 +17,8 @@ export interface Task {
   pid: number
   secret: string
   quick: boolean
+  /** The core that is the server's own, if it has one. A load process bound to a core sees no other, so it is told. */
+  core: number | null
   /** Added to the query of every handshake. */
   query: string
 }
@@ -106,7 +108,7 @@ export class Load {
   async measure<T>(part: () => Promise<T>, what: string): Promise<T> {
     const load = process.cpuUsage()
     const server = cpuSeconds(this.task.pid)
-    const busy = busySeconds(SERVER_CORE)
+    const busy = this.#busySeconds()
     const start = performance.now()
     const result = await this.until(part(), what)
     const seconds = (performance.now() - start) / 1000
@@ -114,7 +116,7 @@ export class Load {
     this.usage.seconds = seconds
     this.usage.load_cpu = (user + system) / 1e6 / seconds
     this.usage.server_cpu = (cpuSeconds(this.task.pid) - server) / seconds
-    if (PINNED) this.usage.others_cpu = (busySeconds(SERVER_CORE) - busy) / seconds - this.usage.server_cpu
+    this.usage.others_cpu = (this.#busySeconds() - busy) / seconds - this.usage.server_cpu
     return result
   }
 
@@ -135,6 +137,11 @@ export class Load {
     const output = await new Response(child.stdout).text()
     if ((await child.exited) !== 0) throw new Error('the assistant failed')
     return JSON.parse(output) as Measured
+  }
+
+  /** How long the server's core has worked for anybody. */
+  #busySeconds(): number {
+    return this.task.core === null ? Number.NaN : busySeconds(this.task.core)
   }
 
   #openAll(requests: string[], window: number): Promise<Client[]> {

@@ -85,7 +85,9 @@ test('messages that are stored nowhere wait for a session that catches up, the n
   await until(() => session.gate === undefined)
   const typing = wire.frames.filter(({ type }) => type === 'typing').map(({ payload }) => payload)
   expect(typing).toEqual(Array.from({ length: 100 }, (_, at) => at + 50))
-  expect(wire.frames.findIndex(({ type }) => type === 'typing')).toBe(wire.frames.findLastIndex(({ type }) => type === 'chat') + 1)
+  expect(wire.frames.findIndex(({ type }) => type === 'typing')).toBe(
+    wire.frames.findLastIndex(({ type }) => type === 'chat') + 1,
+  )
 })
 
 test('a cursor that is older than what is kept is said to be a gap, and what there is follows', async () => {
