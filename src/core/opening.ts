@@ -146,6 +146,7 @@ function welcome(
       ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor }]
       : [],
   )
+  session.toldPosition = cursor
   const timestamp = toTimestamp(clock.now())
   const { recovered, replayed, gaps } = plan
   session.send({

@@ -225,7 +225,9 @@ export class FakeStream {
   say(...frames: object[]): void {
     for (const frame of frames) {
       const { cursor } = frame as { cursor?: string }
-      this.write(`${cursor === undefined ? '' : `id: ${cursor}\n`}data: ${JSON.stringify({ timestamp: 1, ...frame })}\n\n`)
+      this.write(
+        `${cursor === undefined ? '' : `id: ${cursor}\n`}data: ${JSON.stringify({ timestamp: 1, ...frame })}\n\n`,
+      )
     }
   }
 

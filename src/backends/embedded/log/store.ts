@@ -143,7 +143,7 @@ function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefin
 
   async function close(): Promise<void> {
     maintenance.stop()
-    positions.flush()
+    positions.close()
     await writer.close()
     await sync?.close()
     await checkpointer?.close()
