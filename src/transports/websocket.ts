@@ -5,7 +5,7 @@ import type { Hub } from '../core/hub.ts'
 import { newCorrelationId } from '../core/ids.ts'
 import { Session } from '../core/session.ts'
 import type { Wire } from '../core/wire.ts'
-import { ENCODINGS, type Encoded, type Encoding } from '../protocol/encoding.ts'
+import { type Encoded, type Encoding, encodingFor } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import type { Admitted, Door, Knock } from './handshake.ts'
 
@@ -129,7 +129,7 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
     const error = TidingsError.from(thrown)
     if (query.get('close_reason') !== '1' || !wantsUpgrade(request)) throw error
     const { subprotocol } = door.credentialsOf(request, query)
-    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query)), subprotocol)) return
+    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query, subprotocol)), subprotocol)) return
     throw error
   }
   if (accept(server, request, new WebSocketConnection(hub, admitted), admitted.subprotocol)) return
@@ -173,9 +173,10 @@ class Refusal implements SocketData {
   pong(): void {}
 }
 
-function refusalEncoding(query: URLSearchParams): Encoding {
-  const [json, jsonData] = ENCODINGS
-  return (query.get('envelope') === 'data' ? jsonData : json) as Encoding
+/** The encoding that was asked for; where that is what is refused, the default. */
+function refusalEncoding(query: URLSearchParams, subprotocol: string | undefined): Encoding {
+  const asked = subprotocol?.startsWith('tidings.') ? subprotocol.slice('tidings.v1.'.length) : query.get('format')
+  return encodingFor(asked === 'msgpack' ? 'msgpack' : 'json', query.get('envelope') === 'data' ? 'data' : 'payload')
 }
 
 /** Bytes above the slow consumer's limit at which the runtime cuts a socket by itself, with a bare 1006. */

@@ -21,8 +21,8 @@ export function connectWs(serverUrl: string, options: ConnectOptions, token: str
     close: (code = 1000, reason = '') => socket.close(code, reason),
   })
   socket.on('message', (data: Buffer, isBinary: boolean) => {
-    if (isBinary !== binary) throw new Error(`a frame in the wrong format: ${data}`)
-    client.take((isBinary ? decode(data) : fromJson(JSON.parse(data.toString()))) as Frame)
+    if (isBinary !== binary) client.end({ code: 0, reason: `a frame in the wrong format: ${data}` })
+    else client.take((isBinary ? decode(data) : fromJson(JSON.parse(data.toString()))) as Frame)
   })
   socket.on('error', () => {})
   socket.on('close', (code: number, reason: Buffer) => client.end({ code, reason: reason.toString() }))

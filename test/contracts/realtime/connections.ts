@@ -189,10 +189,9 @@ export function connectionTests({ driver, connect, host }: Place): void {
       })
     })
 
-    test.concurrent('refuses a format, an envelope, a cursor and a device that do not exist', async () => {
+    test.concurrent('refuses an envelope, a cursor and a device that do not exist', async () => {
       const { alice } = names()
       for (const [parameter, value] of [
-        ['format', 'xml'],
         ['envelope', 'body'],
         ['cursor', '-1'],
         ['device_id', 'line\nfeed'],
