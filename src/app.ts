@@ -6,9 +6,10 @@ import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
+import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
-import { systemClock } from './core/clock.ts'
+import { type Clock, systemClock } from './core/clock.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
@@ -52,7 +53,7 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
     application: app,
     rules: createRoomRules(config.rooms, config.admin.jwt_role),
     native: { publish: (topic, data) => (native.server?.publish(topic, data) ?? 0) >= 0 },
-    backend: createEmbeddedBackend({ clock, maxStateBytes: config.limits.max_message_bytes }),
+    backend: createEmbeddedBackend(storeOptions(config, clock, log)),
     builtIns,
     verify: (token) => verifier.verify(token),
     log,
@@ -71,6 +72,7 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
     hub.stop()
     verifier.close?.()
     for (const hook of app.hooks.onStop) await hook()
+    await hub.backend.close()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
   const listening = (server: Server<SocketData>) => {
@@ -147,6 +149,22 @@ export function mountIn(
       await adminServer?.stop(true)
       await stop()
     })
+}
+
+/** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */
+const MIN_HORIZON_MS = 24 * 60 * 60 * 1000
+
+function storeOptions({ store, inbox, rooms, limits }: Config, clock: Clock, log: Log): StoreOptions {
+  const ages = [inbox.max_age, ...rooms.map(({ history }) => history.max_age)]
+  return {
+    path: store.path,
+    durability: store.durability,
+    idempotencyMs: store.idempotency_ms,
+    horizonMs: Math.max(MIN_HORIZON_MS, ...ages),
+    maxStateBytes: limits.max_message_bytes,
+    clock,
+    log,
+  }
 }
 
 interface Address {

@@ -17,6 +17,8 @@ export interface HeartbeatDeps {
   readonly timeoutMs: number
   /** Milliseconds before the end of a token at which its client is warned. */
   readonly expiryWarningMs: number
+  /** The session's position, which a ping carries to the client and its pong brings back. */
+  readonly position: (session: Session) => string
   readonly close: (session: Session, code: number, reason: string) => void
   readonly end: (session: Session, error: TidingsError) => void
 }
@@ -61,6 +63,13 @@ export class Heartbeat {
     }
   }
 
+  /** A client to which nothing came still learns that its position has moved, or it would ask for the past after a cut. */
+  private tellPosition(session: Session, position: string): void {
+    if (session.toldPosition === position || session.gate !== undefined || session.state !== 'open') return
+    session.toldPosition = position
+    session.send({ type: 'position', cursor: position, timestamp: toTimestamp(this.deps.clock.now()) })
+  }
+
   private look(session: Session, now: number): void {
     const { intervalMs, timeoutMs } = this.deps
     // The next look may come too late: the promise is to close by the time-out, not after it.
@@ -70,7 +79,9 @@ export class Heartbeat {
     }
     if (now - session.lastPing >= intervalMs) {
       session.lastPing = now
-      session.wire.probe()
+      const position = this.deps.position(session)
+      session.wire.probe(position)
+      this.tellPosition(session, position)
     }
     this.lookAtToken(session, now)
   }

@@ -1,10 +1,11 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
-import { formatCursor } from '../protocol/cursor.ts'
-import { TidingsError } from '../protocol/errors.ts'
+import { formatCursor, parseCursor } from '../protocol/cursor.ts'
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import { Admission } from './admission.ts'
 import type { Application, ErrorStage } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
+import { CatchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
 import type { Voice } from './context.ts'
 import { Delivery } from './delivery.ts'
@@ -15,23 +16,28 @@ import { Heartbeat, SWEEP_INTERVAL_MS } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
+import { Inbox } from './inbox.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
+import { DeliveryLine } from './line.ts'
 import type { Log } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { Message } from './message.ts'
 import type { Observer } from './observer.ts'
-import { openSession } from './opening.ts'
+import { openSession, type Start } from './opening.ts'
 import type { Backend, LocalView } from './ports/backend.ts'
 import { Presence } from './presence.ts'
 import { type Publication, type Published, Publisher, type Recipient } from './publisher.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
+import { type Kept, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
 import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
+import { storedDelivery } from './stored-delivery.ts'
+import { Turns } from './turns.ts'
 import type { NativeTopics } from './wire.ts'
 
 export interface HubOptions {
@@ -62,6 +68,10 @@ export class Hub {
   readonly heartbeat: Heartbeat
   readonly receiver: Receiver
   readonly asks = new Asks()
+  readonly line: DeliveryLine
+  readonly catchUp: CatchUp
+  readonly inbox: Inbox
+  readonly resumables: Resumables
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
   private readonly idempotency: Idempotency<Published>
@@ -85,6 +95,7 @@ export class Hub {
     const end = this.end.bind(this)
     const fail = this.fail.bind(this)
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
+    const store = this.backend.log
     this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
     this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
@@ -93,7 +104,32 @@ export class Hub {
     const { attendances, states, slots } = this.backend
     const maxRooms = unlimited(config.limits.max_rooms)
     this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms })
-    this.publisher = new Publisher(clock, this.delivery, this.rooms)
+    const { registry, delivery, rooms } = this
+    const line = new DeliveryLine(storedDelivery({ registry, delivery, rooms: () => rooms }), log, store.head())
+    store.onCommitted((batch, head) => line.push(batch, head))
+    this.line = line
+    this.publisher = new Publisher({
+      clock,
+      delivery,
+      registry,
+      rooms,
+      rules,
+      log: store,
+      line,
+      inbox: { maxMessages: config.inbox.max_messages, maxAgeMs: config.inbox.max_age },
+    })
+    this.catchUp = new CatchUp({
+      clock,
+      log: store,
+      line,
+      delivery,
+      turns: new Turns(clock),
+      maxReplayed: unlimited(config.limits.replay_messages),
+      close,
+      end,
+    })
+    this.inbox = new Inbox(store, this.catchUp)
+    this.resumables = new Resumables(clock, config.session.resume_ms)
     this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
     this.admission = new Admission({
       clock,
@@ -109,6 +145,7 @@ export class Hub {
       intervalMs: config.heartbeat.interval_ms,
       timeoutMs: config.heartbeat.timeout_ms,
       expiryWarningMs: config.auth.expiry_warning_ms,
+      position: (session) => this.position(session),
       close,
       end,
     })
@@ -154,27 +191,22 @@ export class Hub {
     return this.leaving
   }
 
-  /** A position that is never ahead of what this instance has delivered. */
-  position(): string {
-    return formatCursor(Math.floor(this.clock.now() * 1000))
+  /** A session's position in everything it receives, never ahead of what it was handed; without one, this instance's. */
+  position(session?: Session): string {
+    return formatCursor(session === undefined ? this.line.delivered : this.catchUp.positionOf(session))
   }
 
   /**
    * Registers a session whose wire is ready and opens it. Frames may be given to `receiver` from now on; they wait until
    * `welcome` is out.
    */
-  open(session: Session, rooms: readonly string[]): void {
+  open(session: Session, start: Start): void {
     this.registry.add(session)
     this.heartbeat.begin(session)
     this.receiver.hold(session)
-    try {
-      const opening = openSession(this, session, rooms)
-      if (opening instanceof Promise)
-        opening.then(() => this.opened(session)).catch((error) => this.refuse(session, error))
-      else this.opened(session)
-    } catch (error) {
-      this.refuse(session, error)
-    }
+    openSession(this, session, start)
+      .then(() => this.opened(session))
+      .catch((error) => this.refuse(session, error))
   }
 
   /** A client does not read as fast as it is sent to. */
@@ -182,21 +214,38 @@ export class Hub {
     this.slow.suspect()
   }
 
-  /** Notes a sign of life that was no frame: a pong. */
-  alive(session: Session): void {
+  /** Notes a sign of life that was no frame. A pong brings back the position that its ping carried. */
+  alive(session: Session, echoed?: string): void {
     session.lastInbound = this.clock.monotonic()
+    const cursor = echoed === undefined ? undefined : parseCursor(echoed)
+    if (cursor !== undefined) this.inbox.arrived(session, cursor)
+  }
+
+  /**
+   * Takes over the connection of a client that comes back: what it had is kept for the new one, and where it is still open
+   * it is closed, before limits are counted.
+   */
+  takeOver(connectionId: string, userId: string, deviceId: string): Kept | undefined {
+    const former = this.registry.get(connectionId)
+    if (former !== undefined && former.userId === userId && former.deviceId === deviceId) {
+      this.resumables.keep(former)
+      this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
+    }
+    return this.resumables.take(connectionId, userId, deviceId)
   }
 
   /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
   closed(session: Session, code: number, reason: string): void {
     if (session.closed) return
     const gathered = session.state === 'draining'
+    if (isLost(code)) this.resumables.keep(session)
     session.state = 'closed'
+    session.gate = undefined
     this.rooms.leaveAll(session, gathered)
     this.delivery.detach(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
-    session.waiting = undefined
+    this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
     this.tell((observer) => observer.closed?.(session, closing))
     void this.runHooks('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
@@ -227,7 +276,8 @@ export class Hub {
 
   /** Publishes once for each key: a repeated one gets the first answer. */
   publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    return this.idempotency.once('\n', key, () => this.publish(publication))
+    const scope = '\n'
+    return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
   /** Publishes an event that wants answers; resolves when all have come or the time is up. */
@@ -327,7 +377,13 @@ export class Hub {
     this.idempotency.sweep()
     this.admission.sweep()
     this.backend.sweep()
+    this.resumables.sweep()
   }
+}
+
+/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
+function isLost(code: number): boolean {
+  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
 }
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }

@@ -158,7 +158,8 @@ export interface RoomDescription {
   cursor: string
 }
 
-export async function describeRoom(hub: Hub, name: string): Promise<RoomDescription> {
+/** @param cursor the position that goes with the answer; absent: this instance's. */
+export async function describeRoom(hub: Hub, name: string, cursor = hub.position()): Promise<RoomDescription> {
   const { attendances, states } = hub.backend
   const kept = await states.get(name)
   const participants = await attendances.participants(name, MAX_LISTED_PARTICIPANTS)
@@ -168,6 +169,6 @@ export async function describeRoom(hub: Hub, name: string): Promise<RoomDescript
     participant_count: await attendances.count(name),
     state: kept?.state ?? {},
     version: kept?.version ?? 0,
-    cursor: hub.position(),
+    cursor,
   }
 }

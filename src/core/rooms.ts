@@ -98,17 +98,25 @@ export class Rooms {
     return [...kept.values()]
   }
 
-  /** Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again. */
-  subscribe(session: Session, { room, attendance, already }: Entry): void {
+  /**
+   * Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again.
+   * @param since the position at which it joined: older messages of the room are not for it.
+   */
+  subscribe(session: Session, { room, attendance, already }: Entry, since: number): void {
     if (already) return
     if (session.closed) {
       this.takeOut(session, room)
       return
     }
-    room.topic.subscribe(session)
+    room.topic.subscribe(session, since)
     if (!attendance.changed) return
     if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
     this.deps.presence.joined(room, session, attendance.participants)
+  }
+
+  /** Takes a session out again that entered and is not going to be subscribed. */
+  abandon(session: Session, { room, already }: Entry): void {
+    if (!already) void this.takeOut(session, room)
   }
 
   /** Takes a session out of a room; false where it was not in. */

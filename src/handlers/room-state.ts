@@ -15,7 +15,7 @@ export function getRoomState(hub: Hub): BuiltIn {
   return async (exchange) => {
     const room = memberRoom(hub, exchange)
     hub.rooms.authorise(exchange.session, room.name, 'state')
-    exchange.ack(await describeRoom(hub, room.name))
+    exchange.ack(await describeRoom(hub, room.name, hub.position(exchange.session)))
   }
 }
 

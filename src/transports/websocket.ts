@@ -24,6 +24,8 @@ export interface SocketData {
   pong(ws: Socket, data: Buffer): void
 }
 
+const NOTHING = { rooms: [], cursor: undefined, kept: undefined }
+
 /** One client's socket and its session. */
 class WebSocketConnection implements SocketData, Wire {
   readonly transport = 'websocket'
@@ -44,7 +46,7 @@ class WebSocketConnection implements SocketData, Wire {
     this.socket = ws
     const admitted = this.admitted
     this.admitted = undefined
-    this.hub.open(this.session, admitted?.rooms ?? [])
+    this.hub.open(this.session, admitted?.start ?? NOTHING)
     admitted?.place.release()
   }
 
@@ -66,8 +68,8 @@ class WebSocketConnection implements SocketData, Wire {
     this.hub.alive(this.session)
   }
 
-  pong(): void {
-    this.hub.alive(this.session)
+  pong(_ws: Socket, data: Buffer): void {
+    this.hub.alive(this.session, data.toString())
   }
 
   send(data: Encoded): void {
@@ -96,8 +98,8 @@ class WebSocketConnection implements SocketData, Wire {
     return this.socket?.getBufferedAmount() ?? 0
   }
 
-  probe(): void {
-    this.socket?.ping()
+  probe(position: string): void {
+    this.socket?.ping(position)
   }
 
   end(code: number, reason: string): void {

@@ -1,5 +1,6 @@
 /** How far each device has come. Acknowledgements come with every message: they are gathered and written a moment later. */
 import type { Positions } from '../../../core/ports/log.ts'
+import { TidingsError } from '../../../protocol/errors.ts'
 import type { Connection } from './connection.ts'
 import type { Write } from './writer.ts'
 
@@ -35,6 +36,7 @@ export class DevicePositions {
   /** What is not in the database yet, by user and device. */
   private readonly gathered = new Map<string, Map<string, Acknowledged>>()
   private timer: ReturnType<typeof setTimeout> | undefined
+  private closed = false
   private walk: { user: string; device: string } = { user: '', device: '' }
   private readonly select
   private readonly newestOf
@@ -72,8 +74,15 @@ export class DevicePositions {
 
   acknowledge(userId: string, deviceId: string, cursor: number): void {
     const seen = this.options.wallMs()
+    if (this.closed) return
     this.gather({ user: userId, device: deviceId, cursor, seen })
     this.timer ??= setTimeout(this.flush, GATHER_MS)
+  }
+
+  /** Hands over what was gathered for the last time; what is acknowledged from now on is not written any more. */
+  close(): void {
+    this.flush()
+    this.closed = true
   }
 
   /** Hands over what was gathered to be written. */
@@ -129,13 +138,18 @@ export class DevicePositions {
           devices.delete(row.device)
           if (devices.size === 0) this.gathered.delete(row.user)
         }
-        if (this.gathered.size > 0) this.timer ??= setTimeout(this.flush, GATHER_MS)
+        if (this.gathered.size > 0 && !this.closed) this.timer ??= setTimeout(this.flush, GATHER_MS)
       },
       failed: () => {
-        this.timer ??= setTimeout(this.flush, RETRY_MS)
+        if (!this.closed) this.timer ??= setTimeout(this.flush, RETRY_MS)
       },
     }
-    this.options.enqueue(write)
+    try {
+      this.options.enqueue(write)
+    } catch (error) {
+      // Too much is waiting to be written: the rows are in memory and are tried again.
+      write.failed(TidingsError.from(error))
+    }
   }
 }
 

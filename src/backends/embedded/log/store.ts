@@ -143,7 +143,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
 
   async function close(): Promise<void> {
     maintenance.stop()
-    positions.flush()
+    positions.close()
     await writer.close()
     await sync?.close()
     await checkpointer?.close()
