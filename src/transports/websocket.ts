@@ -138,15 +138,15 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
   throw new TidingsError('upgrade_required')
 }
 
-/** Answers an upgrade. Where no header is set the runtime echoes the first subprotocol offered, which may be the token. */
+/** Answers an upgrade. Left to itself the runtime would echo the first subprotocol offered, which may be the token. */
 function accept(
   server: Server<SocketData>,
   request: Request,
   data: SocketData,
   subprotocol: string | undefined,
 ): boolean {
-  const headers = subprotocol === undefined ? undefined : { 'sec-websocket-protocol': subprotocol }
-  return server.upgrade(request, { data, ...(headers && { headers }) })
+  if (!request.headers.has('sec-websocket-protocol')) return server.upgrade(request, { data })
+  return server.upgrade(request, { data, headers: { 'sec-websocket-protocol': subprotocol ?? '' } })
 }
 
 /** A socket that was accepted only to say why it is refused. */
