@@ -10,6 +10,7 @@ const IN_FLIGHT = 32
 const BEHIND = 8 * IN_FLIGHT
 
 async function run(load: Load): Promise<Measured> {
+  await load.warmUp()
   const clients = await load.open(MEMBERS + 1, { rooms: () => ['bench'] })
   const [sender] = clients
   if (sender === undefined) throw new Error('no client')
