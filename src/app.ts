@@ -62,7 +62,7 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
   })
   const door = new Door({
     hub,
-    authenticate: authentication(verifier, app.authenticate, (error) => hub.report(error, 'authenticate')),
+    authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
