@@ -14,6 +14,7 @@ import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
 import { MAX_BODY_FRAMES } from './http/body.ts'
+import type { SignToken } from './http/development.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
@@ -44,7 +45,10 @@ export interface RunningServer {
 const REQUEST_TIMEOUT_S = 15
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(config: Config, { app = emptyApplication(), log = createLog(config.log) }: ServerOptions) {
+export function assemble(
+  config: Config,
+  { app = emptyApplication(), log = createLog(config.log), mode }: ServerOptions,
+) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
@@ -67,7 +71,13 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
   })
-  const http = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token) })
+  const http = httpRoutes({
+    hub,
+    door,
+    log,
+    verify: (token) => verifier.verify(token),
+    signForAnyone: mode === 'development' ? signer(config) : undefined,
+  })
   const stop = async () => {
     hub.stop()
     verifier.close?.()
@@ -149,6 +159,12 @@ export function mountIn(
       await adminServer?.stop(true)
       await stop()
     })
+}
+
+/** Signs with the configured secret, where there is one. */
+function signer({ auth: { secret } }: Config): SignToken | undefined {
+  if (secret === undefined) return undefined
+  return async (claims, seconds) => (await import('./auth/issue.ts')).issueToken(secret, claims, seconds)
 }
 
 /** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */

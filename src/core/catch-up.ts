@@ -85,7 +85,8 @@ export class CatchUp {
     for (const source of sources) {
       const topic = source.room === undefined ? userLog(session.userId) : roomLog(source.room)
       const count = source.from < delivered ? await log.count(topic, source.from) : 0
-      let start = Math.min(source.from, delivered)
+      // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
+      let start = count === 0 ? delivered : source.from
       const whole = isRecoverable(source.from, await log.completeness(topic))
       const share = Math.floor(this.deps.maxReplayed / sources.length)
       if (count > share) start = await this.startOfLast(topic, share, delivered)

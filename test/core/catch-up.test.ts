@@ -118,3 +118,15 @@ test('more than may be replayed is a gap, and the newest follow', async () => {
   expect(wire.frames[0]?.payload).toMatchObject({ resume: { recovered: false, replayed: 20 } })
   expect(wire.frames.at(-1)?.payload).toBe(49)
 })
+
+test('a new device of a user for whom nothing waits is level at once, and can come back from there', async () => {
+  await using test = new TestHub(KEEPS)
+  await test.chat('kept-a')
+  const { wire, session } = test.open('alice')
+  await until(() => session.state === 'open')
+  expect(session.gate).toBeUndefined()
+  test.hub.close(session, 1006, '')
+  const again = test.open('alice', { cursor: Number(wire.frames[0]?.cursor) })
+  await until(() => again.session.state === 'open')
+  expect(again.wire.frames[0]?.payload).toMatchObject({ resume: { recovered: true, replayed: 0, gaps: [] } })
+})
