@@ -12,7 +12,7 @@ import { Delivery } from './delivery.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
 import { drain } from './drain.ts'
 import { errorFrame } from './exchange.ts'
-import { Heartbeat, SWEEP_INTERVAL_MS } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
@@ -182,7 +182,7 @@ export class Hub {
       fail,
       end,
     })
-    this.timer = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS)
+    this.timer = setInterval(() => this.sweep(), this.heartbeat.lookIntervalMs)
   }
 
   /** Whether the server is leaving: nobody new is let in. */
