@@ -96,7 +96,7 @@ export class Hub {
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
     const store = this.backend.log
     this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
-    this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
+    this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
       this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
     )
@@ -208,9 +208,12 @@ export class Hub {
       .catch((error) => this.refuse(session, error))
   }
 
-  /** A client does not read as fast as it is sent to. */
-  pressure(): void {
-    this.slow.suspect()
+  /**
+   * A client does not read as fast as it is sent to.
+   * @param bytes what was sent into its full socket, or into that of one of many.
+   */
+  pressure(bytes = 0): void {
+    this.slow.suspect(bytes)
   }
 
   /** Notes a sign of life that was no frame. A pong brings back the position that its ping carried. */
