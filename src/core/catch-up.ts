@@ -92,7 +92,8 @@ export class CatchUp {
       if (count > share) start = await this.startOfLast(topic, share, delivered)
       if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
-      position = Math.min(position, start)
+      // Where nothing is left to read the position is what is live: an older one would be taken for a loss on coming back.
+      if (count > 0) position = Math.min(position, start)
       from.set(topic, start)
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.

@@ -40,6 +40,8 @@ export interface StoreOptions {
   readonly log: Log
   /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
   readonly maxQueueBytes?: number
+  /** Milliseconds between two steps of housekeeping. Default {@link HOUSEKEEPING_MS}. */
+  readonly housekeepingMs?: number
 }
 
 export interface Store {
@@ -51,6 +53,9 @@ export interface Store {
 
 /** 32 MiB: at full speed written in a second, and small beside the memory of as many connections as it takes to fill it. */
 const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+
+/** A step takes less than a millisecond: a thousandth of the time. */
+const HOUSEKEEPING_MS = 1000
 
 /**
  * Opens the store.
@@ -139,6 +144,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
     positions,
     states,
     horizonMs,
+    everyMs: options.housekeepingMs ?? HOUSEKEEPING_MS,
   })
 
   async function close(): Promise<void> {
