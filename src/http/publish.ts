@@ -56,7 +56,7 @@ const Publication = t.Object(
     ack: t.Optional(
       t.Object(
         { timeout_ms: t.Integer({ minimum: 1, maximum: MAX_ACK_TIMEOUT_MS, description: 'How long to wait.' }) },
-        { description: 'Asks every recipient for an answer and waits for them.' },
+        { description: 'Asks every recipient for an answer and waits for them. Such a message is not stored.' },
       ),
     ),
   },
@@ -78,9 +78,7 @@ const PublishedAnswer = t.Object(
   { title: 'Published', description: 'What became of it.' },
 )
 
-interface Publishing {
-  readonly id: string
-  readonly online: number
+interface Publishing extends Published {
   readonly acks?: { connection_id: string; result: unknown }[]
   readonly missing?: number
 }
@@ -200,9 +198,9 @@ class BackendPublisher {
   publish(admin: Admin, { frame, to, idempotencyKey, ackTimeoutMs }: ReadPublication): Promise<Publishing> {
     // Two backends may count their keys the same way.
     const key = idempotencyKey === undefined ? undefined : `${admin.principal.id}\n${idempotencyKey}`
-    const { type, payload } = frame
+    const { type, payload, ephemeral } = frame
     const publish = async (ackId?: string): Promise<Published> => {
-      const publication = { to, type, payload, ackId }
+      const publication = { to, type, payload, ephemeral, ackId }
       return key === undefined ? this.hub.publish(publication) : this.hub.publishOnce(key, publication)
     }
     return admin.act(
@@ -214,7 +212,12 @@ class BackendPublisher {
         this.asked.sweep()
         return this.asked.once('', key, () => this.ask(ackTimeoutMs, publish))
       },
-      ({ id, online, missing }) => ({ id, online, ...(missing !== undefined && { missing }) }),
+      ({ id, cursor, online, missing }) => ({
+        id,
+        ...(cursor !== undefined && { cursor }),
+        online,
+        ...(missing !== undefined && { missing }),
+      }),
     )
   }
 
