@@ -1,0 +1,65 @@
+/**
+ * What the documents show is true. Every fenced block is of a kind that can be tried:
+ *
+ *   dialogue         is played against a server; see dialogue.ts
+ *   sh               is run; a `text` block right behind it is what it prints
+ *   ts, toml … FILE  stands in that file, which has tests of its own
+ *   json             is JSON
+ *   text             is not tried: a drawing, or what a test of its own compares
+ */
+import { describe, expect, test } from 'bun:test'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { ROOT } from '../cli/process.ts'
+import { play } from './dialogue.ts'
+import { type Block, blocksOf, DOCUMENTS } from './markdown.ts'
+import { Reader } from './shell.ts'
+
+/** A document's commands start several programs one after the other. */
+const COMMANDS_TIMEOUT_MS = 60_000
+
+describe.each(DOCUMENTS)('%s', (file) => {
+  const blocks = blocksOf(file)
+  const of = (...languages: string[]): Block[] => blocks.filter(({ language }) => languages.includes(language))
+
+  test('has no block that nothing tries', () => {
+    const known = ['dialogue', 'sh', 'ts', 'toml', 'json', 'text']
+    expect(blocks.filter(({ language }) => !known.includes(language)).map(({ at }) => at)).toEqual([])
+  })
+
+  test('links to what is there', () => {
+    const text = readFileSync(`${ROOT}${file}`, 'utf8')
+    const links = [...text.matchAll(/\]\(([^)#\s]+)(#[^)\s]+)?\)/g)].map(([, path = '']) => path)
+    const own = links.filter((path) => !/^https?:/.test(path)).map((path) => normalize(join(dirname(file), path)))
+    expect(own.filter((path) => !existsSync(`${ROOT}${path}`))).toEqual([])
+  })
+
+  for (const block of of('ts', 'toml')) {
+    test(`${block.at} stands in ${block.words[0]}`, () => {
+      expect(readFileSync(`${ROOT}${block.words[0]}`, 'utf8')).toContain(block.text)
+    })
+  }
+
+  for (const block of of('json')) {
+    test(`${block.at} is JSON`, () => {
+      expect(() => JSON.parse(block.text)).not.toThrow()
+    })
+  }
+
+  for (const block of of('dialogue')) test(`${block.at} goes as it is told`, () => play(block))
+
+  if (of('sh').length > 0) {
+    test(
+      'every command does what it says',
+      async () => {
+        await using reader = new Reader()
+        for (const [index, block] of blocks.entries()) {
+          if (block.language !== 'sh') continue
+          const next = blocks[index + 1]
+          await reader.run(block, next?.language === 'text' ? next.text : undefined)
+        }
+      },
+      COMMANDS_TIMEOUT_MS,
+    )
+  }
+})
