@@ -10,6 +10,7 @@ import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
+import { sleep } from './core/drain.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
@@ -118,7 +119,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       const deadline = setTimeout(() => abort.abort(), deadline_ms)
       hub.refuseNew()
       log.info('server_draining', { reason, connections: hub.registry.size })
-      if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms))
+      if (delay_ms > 0) await sleep(delay_ms, abort.signal)
       await hub.drain(reason, abort.signal)
       clearTimeout(deadline)
       await stop()

@@ -203,6 +203,11 @@ export class Hub {
     this.registry.add(session)
     this.heartbeat.begin(session)
     this.receiver.hold(session)
+    // Whoever passed the door before it was shut would be missed by those who send everybody away.
+    if (this.leaving) {
+      this.end(session, new TidingsError('draining'))
+      return
+    }
     openSession(this, session, start)
       .then(() => this.opened(session))
       .catch((error) => this.refuse(session, error))
