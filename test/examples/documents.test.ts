@@ -18,6 +18,25 @@ import { Reader } from './shell.ts'
 /** A document's commands start several programs one after the other. */
 const COMMANDS_TIMEOUT_MS = 60_000
 
+/** The links of a document to other files of the repository, and to sections. */
+function linksOf(file: string): { path: string; section: string | undefined }[] {
+  const links = [...readFileSync(`${ROOT}${file}`, 'utf8').matchAll(/\]\(([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+  return links
+    .filter(([, path = '']) => !/^https?:/.test(path))
+    .map(([, path = '', section]) => ({ path: path === '' ? file : normalize(join(dirname(file), path)), section }))
+}
+
+/** The names that the headings of a document have in links. */
+function sectionsOf(file: string): string[] {
+  const headings = [...readFileSync(`${ROOT}${file}`, 'utf8').matchAll(/^#+ (.+)$/gm)]
+  return headings.map(([, text = '']) =>
+    text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
 describe.each(DOCUMENTS)('%s', (file) => {
   const blocks = blocksOf(file)
   const of = (...languages: string[]): Block[] => blocks.filter(({ language }) => languages.includes(language))
@@ -28,10 +47,11 @@ describe.each(DOCUMENTS)('%s', (file) => {
   })
 
   test('links to what is there', () => {
-    const text = readFileSync(`${ROOT}${file}`, 'utf8')
-    const links = [...text.matchAll(/\]\(([^)#\s]+)(#[^)\s]+)?\)/g)].map(([, path = '']) => path)
-    const own = links.filter((path) => !/^https?:/.test(path)).map((path) => normalize(join(dirname(file), path)))
-    expect(own.filter((path) => !existsSync(`${ROOT}${path}`))).toEqual([])
+    const broken = linksOf(file).filter(({ path, section }) => {
+      if (!existsSync(`${ROOT}${path}`)) return true
+      return section !== undefined && !sectionsOf(path).includes(section)
+    })
+    expect(broken).toEqual([])
   })
 
   for (const block of of('ts', 'toml')) {

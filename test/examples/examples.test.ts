@@ -58,6 +58,35 @@ test('direct: who listens reads what is sent to them, and the sender learns how 
   expect(await listening.printed(/alice: .*/)).toBe('alice: see you at eight')
 })
 
+test('publish: a backend reaches a user, once for each key', async () => {
+  const KEY = newSecret()
+  await using server = tidingsProcess(DEVELOPMENT, { TIDINGS_AUTH_SECRET: SECRET, TIDINGS_ADMIN_KEYS: KEY })
+  const SERVER = await server.printed(ADDRESS)
+  const token = await issueToken(SECRET, { user_id: 'alice' }, 3600)
+  const publish = async (order: string) => {
+    await using backend = example(`node_modules/.bin/bun examples/publish.ts alice ${order}`, { KEY, SERVER })
+    expect(await backend.exitCode()).toBe(0)
+    return backend.output()
+  }
+  expect(await publish('7')).toBe('alice will hear of it\n')
+  const socket = new WebSocket(`${SERVER.replace('http', 'ws')}/realtime?token=${token}`)
+  const orders: unknown[] = []
+  const { promise: heard, resolve } = Promise.withResolvers<void>()
+  socket.onmessage = ({ data }) => {
+    const frame = JSON.parse(String(data))
+    if (frame.type === 'order_shipped') orders.push(frame.payload.order)
+    if (orders.includes('8')) resolve()
+  }
+  await new Promise((open) => {
+    socket.onopen = open
+  })
+  await publish('7')
+  expect(await publish('8')).toBe('alice has heard of it\n')
+  await heard
+  expect(orders).toEqual(['7', '8'])
+  socket.close()
+})
+
 test('elysia: whoever logged in hears of a shipment, and a stranger is refused', async () => {
   await using shop = example('node_modules/.bin/bun examples/elysia.ts', { PORT: '0' })
   const url = await shop.printed(/The shop is open: (\S+)/)
