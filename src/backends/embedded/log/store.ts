@@ -105,7 +105,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
   const enqueue = (write: Write): void => writer.enqueue(write)
 
   const topics = new Topics(db)
-  const trimmer = new Trimmer(db, topics, wallMs)
+  const trimmer = new Trimmer(db, topics, wallMs, monotonic)
   const answers = new Answers(db, options.idempotencyMs, monotonic)
   const positions = new DevicePositions({ db, wallMs, enqueue, horizonMs })
   const states = new StoredRoomStates({ db, wallMs, enqueue, maxStateBytes })

@@ -10,13 +10,16 @@ async function settled(answers: Answers, scope: string, key: string, cursor: num
   await answer
 }
 
-test('the newest 256 keys of a scope are remembered, whatever other scopes do', async () => {
+test('the newest 256 keys of a scope are remembered, and never more than 512, whatever other scopes do', async () => {
   const db = openDatabase(':memory:')
   const answers = new Answers(db, WINDOW_MS, () => 0)
   await settled(answers, 'bob/phone', 'k', 7)
-  for (let n = 0; n < 300; n++) await settled(answers, 'alice/phone', `k${n}`, n)
-  expect(answers.find('alice/phone', 'k43')).toBeUndefined()
-  expect(answers.find('alice/phone', 'k44')).toEqual({ cursor: 44, id: 'k44' })
+  const found = (n: number): boolean => answers.find('alice/phone', `k${n}`) !== undefined
+  for (let n = 0; n < 2000; n++) {
+    await settled(answers, 'alice/phone', `k${n}`, n)
+    expect([found(n), n < 255 || found(n - 255), found(n - 512)]).toEqual([true, true, false])
+  }
+  expect(answers.find('alice/phone', 'k1999')).toEqual({ cursor: 1999, id: 'k1999' })
   expect(answers.find('bob/phone', 'k')).toEqual({ cursor: 7, id: 'k' })
   db.close()
 })
