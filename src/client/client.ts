@@ -328,9 +328,14 @@ export class TidingsClient<App = unknown> {
       case 'position':
         this.#intake.advance(frame.cursor)
         return
+      case 'resumed':
+        this.#intake.advance(payload['cursor'])
+        break
       case 'gap':
         this.#intake.reset(payload['cursor'])
-        break
+        // Not like a message: its cursor is where the position is now.
+        this.#intake.handOn(frame)
+        return
       case 'rate_limited':
         if (typeof payload['retry_after_ms'] === 'number') this.#outbox.pause(payload['retry_after_ms'])
         break
