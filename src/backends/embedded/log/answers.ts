@@ -2,8 +2,9 @@
  * Answers to keyed publishes, so that a retry gets the first one and stores nothing. They live in memory; each commit
  * leaves a copy in the database, from which a start rebuilds them.
  */
+
+import type { Database } from 'bun:sqlite'
 import type { Appended } from '../../../core/ports/log.ts'
-import type { Connection } from './connection.ts'
 
 /** Keys remembered for one scope, at least, and at most twice as many: at 50 messages a second a retry is one of the last few. */
 const MIN_PER_SCOPE = 256
@@ -68,7 +69,7 @@ export class Answers {
   private readonly newestFirst
   private readonly removeOld
 
-  constructor(db: Connection, windowMs: number, monotonic: () => number) {
+  constructor(db: Database, windowMs: number, monotonic: () => number) {
     this.windowMs = windowMs
     this.monotonic = monotonic
     this.insert = db.prepare<void, [number, number, string]>(

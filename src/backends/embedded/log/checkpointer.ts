@@ -4,13 +4,13 @@
  * grow for ever: so at the end, for the little that is left, writing pauses. Publishers wait for that; nobody else does.
  */
 
+import type { Database } from 'bun:sqlite'
 import type { Worker } from 'node:worker_threads'
 import type { Log } from '../../../core/log.ts'
 import { type Reply, type Request, startCheckpointThread } from './checkpoint-thread.ts'
-import type { Connection } from './connection.ts'
 
 export interface CheckpointerOptions {
-  readonly db: Connection
+  readonly db: Database
   readonly path: string
   readonly log: Log
   /** Holds and releases the writer. */

@@ -3,7 +3,7 @@
  * A topic may hold a little more than its limit for a while; whoever reads it has it trimmed first.
  */
 
-import type { Connection } from './connection.ts'
+import type { Database } from 'bun:sqlite'
 import type { Topic, Topics } from './topics.ts'
 
 /** Messages beyond its limit at which a topic is trimmed unasked, as a share of it: one removal for many messages. */
@@ -27,7 +27,7 @@ export class Trimmer {
   private readonly oldest
   private readonly remove
 
-  constructor(db: Connection, topics: Topics, wallMs: () => number, monotonic: () => number) {
+  constructor(db: Database, topics: Topics, wallMs: () => number, monotonic: () => number) {
     this.monotonic = monotonic
     this.topics = topics
     this.wallMs = wallMs

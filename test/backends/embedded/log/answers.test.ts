@@ -21,7 +21,7 @@ test('the newest 256 keys of a scope are remembered, and never more than 512, wh
   }
   expect(answers.find('alice/phone', 'k1999')).toEqual({ cursor: 1999, id: 'k1999' })
   expect(answers.find('bob/phone', 'k')).toEqual({ cursor: 7, id: 'k' })
-  db.close()
+  db.close(true)
 })
 
 test('a key that is under way is joined, however many are', () => {
@@ -31,7 +31,7 @@ test('a key that is under way is joined, however many are', () => {
   answers.follow('alice/phone', 'first', first)
   for (let n = 0; n < 1000; n++) answers.follow('alice/phone', `${n}`, Promise.withResolvers<never>().promise)
   expect(answers.find('alice/phone', 'first')).toBe(first)
-  db.close()
+  db.close(true)
 })
 
 test('what is past its window is forgotten piece by piece, and its memory given back', async () => {
@@ -44,7 +44,7 @@ test('what is past its window is forgotten piece by piece, and its memory given 
   expect(answers.find('user-1/phone', 'k')).toBeUndefined()
   for (let step = 0; step < 10; step++) answers.prune(now)
   expect(answers.size).toBe(0)
-  db.close()
+  db.close(true)
 })
 
 test('a key restored after a restart lasts for what is left of its window', () => {
@@ -56,5 +56,5 @@ test('a key restored after a restart lasts for what is left of its window', () =
   expect(answers.find('alice/phone', 'k')).toEqual({ cursor: 9, id: 'm9' })
   now += 20_001
   expect(answers.find('alice/phone', 'k')).toBeUndefined()
-  db.close()
+  db.close(true)
 })
