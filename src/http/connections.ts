@@ -22,7 +22,7 @@ import {
   Transport,
 } from './schemas.ts'
 
-const Ip = t.String({ description: 'The address of the client, as records tell it.', examples: ['192.0.2.7'] })
+const Ip = t.String({ description: 'The address of the client, as records tell it.' })
 
 const filters = {
   user_id: t.Optional(Identifier('Connections of this user.')),
@@ -44,8 +44,7 @@ const BulkQuery = t.Object({
     t.String({
       pattern: '^\\d{1,12}(ms|s|m|h|d)$',
       description:
-        'Connections that have been there for at least this long: a whole number and `ms`, `s`, `m`, `h` or `d`.',
-      examples: ['1h'],
+        'Connections that have been there for at least this long: a whole number and `ms`, `s`, `m`, `h` or `d`, such as `1h`.',
     }),
   ),
   all: t.Optional(t.Boolean({ default: false, description: 'Every connection. Needed where there is no filter.' })),

@@ -19,7 +19,7 @@ const text = (name: string, description: string, schema: object = {}) => ({
 const PARAMETERS = [
   text('token', 'The token, for clients that cannot set a header. A header keeps it out of addresses.'),
   text('device_id', "The device, within the token's user. Absent: one is made for this connection alone."),
-  text('rooms', 'Rooms to join at once, separated by commas.', { example: 'lobby,news' }),
+  text('rooms', 'Rooms to join at once, separated by commas: `lobby,news`.'),
   text('format', 'What the server sends in; a subprotocol wins.', { enum: ['json', 'msgpack'], default: 'json' }),
   text('envelope', 'The key under which payloads are sent.', { enum: ['payload', 'data'], default: 'payload' }),
   text('close_reason', '`1`: a refusal accepts the socket, says why in a frame and closes it, for browsers.', {

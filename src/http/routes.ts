@@ -80,11 +80,13 @@ function routesOf(deps: HttpDeps, admin: boolean, parts: readonly AnyElysia[]): 
         : border.answer(request, responseValue, Number(set.status ?? 200)),
     )
     .use(healthRoutes(deps))
-    .onTransform(({ request }) => {
-      if (!hostIsClear(request)) throw unclearHost()
-    })
+    .onTransform(({ request }) => checkHost(request))
   for (const part of parts) app.use(part)
   return app.all('/realtime/*', ({ request }) => answer(request), { detail: { hide: true } })
+}
+
+function checkHost(request: Request): void {
+  if (!hostIsClear(request)) throw unclearHost()
 }
 
 /** What people open in a browser. */
@@ -106,6 +108,7 @@ function site(deps: HttpDeps, admin: boolean, routes: AnyElysia, pages: readonly
       code === 'NOT_FOUND' ? answer(request) : border.failure(request, error, code),
     )
     .use(routes)
+    .onTransform(({ request }) => checkHost(request))
     .use(swaggerRoutes(deps, routes))
   for (const page of pages) app.use(page)
   return app

@@ -116,6 +116,26 @@ describe('a body', () => {
   })
 })
 
+// What nobody has read must not be taken for the next request of whoever shares the connection.
+test('a body that is refused unread is not taken for the next request', async () => {
+  const hidden = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const next = request('GET /readyz', 'Host: localhost')
+  const large = hidden.repeat(60)
+  const admin = `Authorization: Bearer ${ADMIN_KEY}\r\n`
+  const refusals: [status: number, headers: string, body: string][] = [
+    [401, '', hidden],
+    [404, admin, hidden],
+    [413, admin, large],
+  ]
+  for (const [status, headers, body] of refusals) {
+    const path = status === 404 ? '/realtime/nowhere' : '/realtime/publish'
+    const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Content-Length: ${body.length}\r\n\r\n`
+    const answer = await raw(server.url, `${head}${body}${next}`)
+    expect(answer.status).toBe(status)
+    expect([...answer.body.matchAll(/"status":"(\w+)"/g)].map(([, word]) => word)).toEqual(['ready'])
+  }
+})
+
 describe('a batch', () => {
   const batch = (body: unknown) => ask(server.url, 'POST', '/realtime/publish/batch', { body })
 
