@@ -16,8 +16,7 @@ const config = configFrom(
   },
   'production',
 )
-const server = await startServer(config, { app: clock.application, mode: 'production' })
-clock.bind(server.hub)
+const server = await startServer(config, { app: clock, mode: 'production' })
 
 const ticking = setInterval(() => clock.publish('all', 'tick', { time: new Date().toISOString() }), 1000)
 

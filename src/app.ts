@@ -22,9 +22,15 @@ import { logObserver } from './telemetry/log-observer.ts'
 import { Door } from './transports/handshake.ts'
 import { type SocketData, websocketHandler } from './transports/websocket.ts'
 
+/** What `tidings()` makes: an application that wants to know the server it runs in. */
+export interface Mountable {
+  readonly application: Application
+  bind(hub: Hub): void
+}
+
 export interface ServerOptions {
   /** What an application adds. */
-  readonly app?: Application
+  readonly app?: Mountable
   readonly mode: 'development' | 'production'
   /** Lines as `config.log` says, to standard output, where absent. */
   readonly log?: Log
@@ -49,9 +55,9 @@ export interface RunningServer {
 const REQUEST_TIMEOUT_S = 12
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(
+function assemble(
   config: Config,
-  { app = emptyApplication(), log = createLog(config.log), mode }: ServerOptions,
+  { app = emptyApplication(), log, mode }: { app: Application | undefined; log: Log; mode: ServerOptions['mode'] },
 ) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
@@ -82,35 +88,46 @@ export function assemble(
     verify: (token) => verifier.verify(token),
     signForAnyone: mode === 'development' ? signer(config) : undefined,
   })
-  const stop = async () => {
+  const release = async () => {
     hub.stop()
     verifier.close?.()
-    for (const hook of app.hooks.onStop) await hook()
     await hub.backend.close()
+  }
+  const stop = async () => {
+    await hub.reporter.run('stop', app.hooks.onStop, (hook) => hook())
+    await release()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
   const listening = (server: Server<SocketData>) => {
     native.server = server
   }
-  return { hub, http, verifier, listening, stop }
+  return { hub, http, verifier, listening, stop, release }
 }
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
-  const { app = emptyApplication(), log = createLog(config.log) } = options
-  const { hub, http, verifier, listening, stop } = assemble(config, { ...options, log })
-  await verifier.reload()
-  for (const hook of app.hooks.onStart) await hook()
-  // The admin's first: where its address is taken, no client has come in yet.
-  const adminServer = listenForAdmins(config, http.adminSite)
-  const { host: hostname, port } = config.server
-  const server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) }, () =>
-    adminServer?.stop(true),
-  )
+  const { app, log = createLog(config.log), mode } = options
+  const { hub, http, verifier, listening, stop, release } = assemble(config, { app: app?.application, log, mode })
+  app?.bind(hub)
+  let adminServer: Server<SocketData> | undefined
+  let server: Server<SocketData>
+  try {
+    await verifier.reload()
+    for (const hook of app?.application.hooks.onStart ?? []) await hook()
+    // The admin's first: where its address is taken, no client has come in yet.
+    adminServer = listenForAdmins(config, http.adminSite)
+    const { host: hostname, port } = config.server
+    server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) })
+  } catch (error) {
+    // Whoever cannot start leaves nothing behind: no timer, no lock on the store.
+    await adminServer?.stop(true)
+    await release()
+    throw error
+  }
   listening(server)
   const url = urlOf(server)
   const adminUrl = adminServer && urlOf(adminServer)
-  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), version_mode: options.mode })
+  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), mode })
   return {
     url,
     adminUrl,
@@ -193,24 +210,18 @@ interface Address {
   readonly websocket?: ReturnType<typeof websocketHandler>
 }
 
-/** @param failed called where the address cannot be listened on, before that is thrown. */
-function listen(site: AnyElysia, config: Config, address: Address, failed?: () => void): Server<SocketData> {
-  try {
-    site.listen({
-      ...address,
-      // Two servers would share the port silently, each with half of the clients.
-      reusePort: false,
-      development: false,
-      idleTimeout: REQUEST_TIMEOUT_S,
-      maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
-    })
-    const server = site.server as Server<SocketData> | null
-    if (server === null) throw new Error('The server did not start to listen')
-    return server
-  } catch (error) {
-    failed?.()
-    throw error
-  }
+function listen(site: AnyElysia, config: Config, address: Address): Server<SocketData> {
+  site.listen({
+    ...address,
+    // Two servers would share the port silently, each with half of the clients.
+    reusePort: false,
+    development: false,
+    idleTimeout: REQUEST_TIMEOUT_S,
+    maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
+  })
+  const server = site.server as Server<SocketData> | null
+  if (server === null) throw new Error('The server did not start to listen')
+  return server
 }
 
 function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<SocketData> | undefined {

@@ -59,6 +59,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   await askApplication(hub, session, wanted)
   const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
   const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
+  await hub.inbox.begin(session, start.cursor)
   const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
@@ -69,7 +70,6 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
   hub.delivery.attach(session)
   session.state = 'open'
-  hub.inbox.begin(session, Math.min(plan.position, hub.line.delivered))
   if (isBehind) hub.catchUp.run(session, plan, () => {})
 }
 

@@ -1,4 +1,5 @@
 /** In development alone: tokens for whoever asks, so that the start page needs no login. */
+import { isIP } from 'node:net'
 import { type AnyElysia, Elysia } from 'elysia'
 import { TidingsError } from '../protocol/errors.ts'
 import type { HttpDeps } from './deps.ts'
@@ -16,11 +17,17 @@ export function developmentRoutes({ border }: HttpDeps, sign: SignToken | undefi
     '/development/token',
     async ({ request }) => {
       // Only this server's own page: another site's script must not get a token for a server on its visitor's machine.
-      if (request.headers.get('sec-fetch-site') === 'cross-site') throw new TidingsError('forbidden')
+      if (request.headers.get('sec-fetch-site') === 'cross-site' || !isLocal(request)) throw new TidingsError('forbidden')
       if (sign === undefined) throw new TidingsError('not_found')
       const name = `guest-${crypto.randomUUID().slice(0, NAME_LENGTH)}`
       return border.answer(request, { token: await sign({ user_id: name, username: name }, TOKEN_SECONDS) })
     },
     { detail: { hide: true } },
   )
+}
+
+/** A name that somebody else's DNS points here would make another site's page look like our own: only addresses count. */
+function isLocal(request: Request): boolean {
+  const { hostname } = new URL(request.url)
+  return hostname === 'localhost' || isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0
 }

@@ -70,8 +70,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const captured = new CapturedLog()
   const { mode = 'development' } = options
   const config = configFrom(testConfig(options.config), mode)
-  const server = await startServer(config, { app: app.application, mode, log: captured.log })
-  app.bind(server.hub)
+  const server = await startServer(config, { app, mode, log: captured.log })
   let stopped: Promise<void> | undefined
   const stop = (reason = 'test_over') => {
     stopped ??= server.stop(reason)

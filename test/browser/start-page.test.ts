@@ -90,6 +90,8 @@ test('another site gets no token of a server in development', async () => {
   await using server = await startTestServer()
   const headers = { 'sec-fetch-site': 'cross-site' }
   expect((await fetch(`${server.url}/development/token`, { method: 'POST', headers })).status).toBe(403)
+  const rebound = { host: 'attacker.example' }
+  expect((await fetch(`${server.url}/development/token`, { method: 'POST', headers: rebound })).status).toBe(403)
 })
 
 test('the client library is served as one script', async () => {

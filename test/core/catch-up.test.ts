@@ -130,3 +130,19 @@ test('a new device of a user for whom nothing waits is level at once, and can co
   await until(() => again.session.state === 'open')
   expect(again.wire.frames[0]?.payload).toMatchObject({ resume: { recovered: true, replayed: 0, gaps: [] } })
 })
+
+test('a position named at the door acknowledges, unless the client does that explicitly', async () => {
+  await using test = new TestHub()
+  const first = await test.direct('alice', 'first')
+  const second = await test.direct('alice', 'second')
+  const openAt = async (deviceId: string, explicitAck: boolean) => {
+    const { session } = test.open('alice', { cursor: Number(first) }, { deviceId, explicitAck })
+    await until(() => session.state === 'open' && session.gate === undefined)
+    test.hub.close(session, 1000, '')
+    const again = test.open('alice', {}, { deviceId, explicitAck })
+    await until(() => again.wire.cursors.includes(second))
+    return again.wire.cursors
+  }
+  expect(await openAt('explicit', true)).toEqual([first, second])
+  expect(await openAt('auto', false)).toEqual([second])
+})

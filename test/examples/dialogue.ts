@@ -45,11 +45,10 @@ export async function play(block: Block): Promise<void> {
   // An address of its own for each block: an application keeps what it knows in its module.
   const app: Tidings | undefined = option('app') && (await import(`${ROOT}${option('app')}?${block.at}`)).default
   const server = await startServer(config, {
-    ...(app && { app: app.application }),
+    ...(app && { app }),
     mode: 'development',
     log: silentLog,
   })
-  app?.bind(server.hub)
   const clients = new Map<string, Client>()
   const client = (name: string): Client => {
     const found = clients.get(name)

@@ -16,8 +16,7 @@ interface Frame {
 async function serving(app: Tidings, input: ConfigInput = {}) {
   const secret = newSecret()
   const config = configFrom({ ...input, server: { port: 0, host: '127.0.0.1' }, auth: { secret } }, 'production')
-  const server = await startServer(config, { app: app.application, mode: 'production', log: silentLog })
-  app.bind(server.hub)
+  const server = await startServer(config, { app, mode: 'production', log: silentLog })
   const token = await issueToken(secret, { user_id: 'alice' }, 3600)
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/realtime?token=${token}`)
   const frames: Frame[] = []
