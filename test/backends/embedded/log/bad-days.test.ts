@@ -18,7 +18,7 @@ const mayMount =
 
 describe('a disk that is full', () => {
   test.skipIf(!mayMount)(
-    'refuses messages, is read all the same, and takes messages again when there is room',
+    'refuses messages, is read all the same, and takes messages again when there is room (needs the right to mount)',
     async () => {
       await using site = new Site()
       const { exitCode, stdout, stderr } = onSmallDisk(site)
@@ -40,7 +40,7 @@ describe('a disk that is full', () => {
 describe('a damaged file', () => {
   const PAGE = 4096
 
-  /** Overwrites every page from the sixth on, which leaves the header and the tables' definitions. */
+  /** Overwrites every page but the first twelve, which leaves the header and the tables' definitions. */
   function damage(path: string): void {
     const file = openSync(path, 'r+')
     const { size } = statSync(path)
