@@ -86,9 +86,11 @@ describe('middleware', () => {
       })
     await using server = await startTestServer({ app })
     await using client = await server.connect({ user: 'alice' })
+    // Its first answer stands: a frame gets one.
     const answers = [(await client.request({ type: 'work' })).type, ...types(await client.received())]
-    expect(answers.slice(0, 2)).toEqual(['ack', 'error'])
+    expect(answers).toEqual(['ack'])
     expect(runs).toBe(1)
+    await server.logged('application_error', { stage: 'middleware' })
   })
 
   test.concurrent('that waits past the time of a frame gets it no further: the client has been answered', async () => {
@@ -361,4 +363,25 @@ describe('who may send to users', () => {
     expect(await attempt('role:staff', ['staff'])).toEqual(['ack', 'ack', 'ack', 'ack'])
     expect(await attempt('role:staff', ['other'])).toEqual(['error', 'error', 'ack', 'ack'])
   })
+})
+
+// Such a middleware answers after the client has been told that its time is up.
+test.concurrent('a frame has one answer, whatever comes when', async () => {
+  const app = tidings()
+    .use(async (_context, next) => {
+      const going = next()
+      await wait(100)
+      await going
+      throw new TidingsError('forbidden')
+    })
+    .on('late', async () => {
+      await wait(80)
+      return 1
+    })
+  await using server = await startTestServer({ app, config: { handlers: { timeout_ms: 50 } } })
+  await using client = await server.connect({ user: 'alice' })
+  expect((await client.request({ type: 'late' })).payload).toMatchObject({ error_code: 'handler_timeout' })
+  expect((await client.request({ type: 'who_am_i' })).type).toBe('ack')
+  await wait(150)
+  expect((await client.received()).map(({ type, correlation_id }) => [type, correlation_id === undefined])).toEqual([])
 })
