@@ -37,7 +37,7 @@ export interface ServerEvents {
   user_joined_room: PresenceEvent
   user_left_room: PresenceEvent & { reason?: string }
   presence: { room_id: string; participant_count: number; joined?: Person[]; left?: Person[] }
-  room_state_changed: { room_id: string; patch: unknown; version: number; by: Person }
+  room_state_changed: { room_id: string; patch: object; version: number; by: Person }
   /**
    * Something may be missing between `from` and what follows, in these rooms or in the inbox. Said by the client itself,
    * after the welcome or a join that told so.
@@ -53,6 +53,7 @@ export interface ServerEvents {
 
 export interface Person {
   id: string
+  /** Absent where the token names none. */
   username?: string
 }
 
