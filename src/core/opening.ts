@@ -63,7 +63,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
-  if (!session.closed) welcome(hub, session, outcomes, plan, position, kept !== undefined)
+  if (!session.closed) welcome(hub, session, outcomes, plan, position, start)
   for (const outcome of outcomes)
     if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry, hub.line.delivered)
   if (session.closed) return
@@ -82,8 +82,8 @@ async function sourcesOf(
 ): Promise<Source[]> {
   const sources: Source[] = []
   if (hub.config.inbox.max_messages > 0) {
-    const from = cursor ?? (await hub.inbox.startOf(session))
-    sources.push({ room: undefined, from, judged: cursor !== undefined })
+    const start = cursor === undefined ? await hub.inbox.startOf(session) : { cursor, known: true }
+    sources.push({ room: undefined, from: start.cursor, judged: start.known })
   }
   if (cursor === undefined) return sources
   for (const outcome of outcomes) {
@@ -137,7 +137,7 @@ function welcome(
   outcomes: readonly Outcome[],
   plan: Plan,
   position: number,
-  restored: boolean,
+  { cursor: brought, kept }: Start,
 ): void {
   const { config, clock } = hub
   const cursor = formatCursor(position)
@@ -148,7 +148,9 @@ function welcome(
   )
   session.toldPosition = cursor
   const timestamp = toTimestamp(clock.now())
-  const { recovered, replayed, gaps } = plan
+  const { replayed, gaps } = plan
+  // Without a cursor only the inbox goes on: that of the rooms nothing is missing cannot be said.
+  const recovered = brought !== undefined && plan.recovered
   session.send({
     type: 'welcome',
     payload: {
@@ -160,7 +162,7 @@ function welcome(
       limits: announcedLimits(config),
       rooms,
       cursor,
-      resume: { session: restored, recovered, replayed, gaps },
+      resume: { session: kept !== undefined, recovered, replayed, gaps },
     },
     cursor,
     timestamp,
