@@ -19,6 +19,7 @@ import type { SignToken } from './http/development.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
+import { QuietCollection } from './telemetry/quiet-collection.ts'
 import { Door } from './transports/handshake.ts'
 import { type SocketData, websocketHandler } from './transports/websocket.ts'
 
@@ -62,6 +63,7 @@ function assemble(
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
+  const collection = new QuietCollection(() => Bun.gc(true))
   const hub = new Hub({
     config,
     application: app,
@@ -72,7 +74,7 @@ function assemble(
     verify: (token) => verifier.verify(token),
     log,
     clock,
-    observers: [logObserver(log)],
+    observers: [logObserver(log), collection],
   })
   const door = new Door({
     hub,
@@ -90,6 +92,7 @@ function assemble(
   })
   const release = async () => {
     hub.stop()
+    collection.stop()
     verifier.close?.()
     await hub.backend.close()
   }

@@ -133,7 +133,7 @@ export class Broadcaster {
         if (channel.slices[slice] !== 0) this.deliverSlice(topic, channel, slice, delivery)
       }
     }
-    for (const member of topic.looped) if (member !== delivery.except) member.deliver(delivery.message)
+    for (const member of topic.looped.values()) if (member !== delivery.except) member.deliver(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {

@@ -249,7 +249,6 @@ export class Hub {
     session.state = 'closed'
     session.gate = undefined
     this.rooms.leaveAll(session, gathered)
-    this.delivery.detach(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)
@@ -283,7 +282,7 @@ export class Hub {
 
   /** Publishes once for each key: a repeated one gets the first answer. */
   publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    const scope = '\n'
+    const scope = `\n${keyScope(key)}`
     return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
@@ -355,6 +354,18 @@ export class Hub {
 /** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
 function isLost(code: number): boolean {
   return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
+}
+
+/**
+ * Scopes over which the keys of backends are spread. A scope remembers a few hundred keys, which is ample for a device and
+ * nothing for a backend that publishes a thousand a second.
+ */
+const KEY_SCOPES = 1024
+
+function keyScope(key: string): number {
+  let hash = 0
+  for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
+  return hash % KEY_SCOPES
 }
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }

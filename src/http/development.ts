@@ -17,7 +17,8 @@ export function developmentRoutes({ border }: HttpDeps, sign: SignToken | undefi
     '/development/token',
     async ({ request }) => {
       // Only this server's own page: another site's script must not get a token for a server on its visitor's machine.
-      if (request.headers.get('sec-fetch-site') === 'cross-site' || !isLocal(request)) throw new TidingsError('forbidden')
+      if (request.headers.get('sec-fetch-site') === 'cross-site' || !isLocal(request))
+        throw new TidingsError('forbidden')
       if (sign === undefined) throw new TidingsError('not_found')
       const name = `guest-${crypto.randomUUID().slice(0, NAME_LENGTH)}`
       return border.answer(request, { token: await sign({ user_id: name, username: name }, TOKEN_SECONDS) })

@@ -10,6 +10,7 @@ import type { Reservation } from '../core/admission.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import { newConnectionId } from '../core/ids.ts'
+import { Interned } from '../core/interned.ts'
 import { parseRoomList, type Start } from '../core/opening.ts'
 import type { SessionInit } from '../core/session.ts'
 import { parseCursor } from '../protocol/cursor.ts'
@@ -97,8 +98,8 @@ export class Door {
       encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query)),
       explicitAck: query.get('ack') === 'explicit',
       durableDevice: identity.deviceId !== undefined || query.has('device_id'),
-      ip: address,
-      addressKey: key,
+      ip: shared.of(address),
+      addressKey: shared.of(key),
       userAgent: userAgentOf(request),
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),
@@ -184,6 +185,10 @@ function cursorOf(query: URLSearchParams): number | undefined {
 /** User agents longer than this are cut: they are kept for every connection. */
 const MAX_USER_AGENT_LENGTH = 256
 
+/** What many connections have in common is kept once. */
+const shared = new Interned()
+
 function userAgentOf(request: Request): string | undefined {
-  return request.headers.get('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH)
+  const agent = request.headers.get('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH)
+  return agent === undefined ? undefined : shared.of(agent)
 }

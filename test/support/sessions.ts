@@ -53,7 +53,7 @@ export class RecordingWire implements Wire {
   }
 }
 
-/** A session on a wire that writes down, for tests of one part of the core. */
+/** An open session on a wire that writes down, for tests of one part of the core. */
 export function makeSession(
   clock: Clock,
   identity: Partial<Identity> = {},
@@ -77,5 +77,6 @@ export function makeSession(
     },
     wire,
   )
+  session.state = 'open'
   return session as Session & { readonly wire: RecordingWire }
 }
