@@ -71,7 +71,12 @@ export class CatchUp {
 
   /** The position of a session: everything up to it has been handed to the client. */
   positionOf(session: Session): number {
-    return session.gate?.position ?? this.deps.line.delivered
+    return session.fetching?.position ?? session.gate?.position ?? this.deps.line.delivered
+  }
+
+  /** What a session has been given: nothing later can have been processed by its client. */
+  givenTo(session: Session): number {
+    return session.fetching?.given ?? this.positionOf(session)
   }
 
   /** Finds out what there is to read, and whether it is all there is. */

@@ -30,6 +30,7 @@ const NOTHING = { rooms: [], cursor: undefined, kept: undefined }
 class WebSocketConnection implements SocketData, Wire {
   readonly transport = 'websocket'
   readonly native = true
+  readonly silence = 'dead'
   private readonly hub: Hub
   private readonly session: Session
   private socket: Socket | undefined
