@@ -30,7 +30,7 @@ import { selectCases } from './bench/cases.ts'
 import { LIFTED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
 import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
 import { catchTemplates } from './bench/templates.ts'
-import { PINNED } from './bench/usage.ts'
+import { PINNED, SERVER_CORE } from './bench/usage.ts'
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),
@@ -48,6 +48,7 @@ const rounds = Number(options.rounds ?? (options.quick ? 2 : 5))
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new Error(`--rounds takes a whole number from 1 on, not ${options.rounds}`)
 const cases = selectCases(options.only.split(',').filter((name) => name !== ''))
+const core = PINNED ? SERVER_CORE : null
 const secret = crypto.randomUUID() + crypto.randomUUID()
 const command = options.source ? [process.execPath, join(ROOT, 'src', 'main.ts')] : [options.binary]
 
@@ -89,7 +90,7 @@ async function measure(each: Case): Promise<Rounds> {
   for (let round = 0; round < Math.min(rounds, each.maxRounds ?? rounds); round++) {
     for (const [name, start, query] of sides) {
       const measured = await withServer(start(), ({ port, pid }) =>
-        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query }),
+        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query, core }),
       )
       found.get(name)?.push(measured)
     }

@@ -5,8 +5,10 @@
 
 import type { Measured } from './case.ts'
 import { Client } from './client.ts'
+import { ACK } from './frames.ts'
+import { Publisher } from './publisher.ts'
 import { signToken } from './tokens.ts'
-import { busySeconds, cpuSeconds, PINNED, SERVER_CORE } from './usage.ts'
+import { busySeconds, cpuSeconds } from './usage.ts'
 
 /** What the load process is told, as JSON in its first argument. */
 export interface Task {
@@ -17,6 +19,8 @@ export interface Task {
   pid: number
   secret: string
   quick: boolean
+  /** The core that is the server's own, if it has one. A load process bound to a core sees no other, so it is told. */
+  core: number | null
   /** Added to the query of every handshake. */
   query: string
 }
@@ -30,6 +34,9 @@ export interface OpenOptions {
 
 /** Handshakes at a time: enough to keep a server busy, less than a listen queue holds. */
 const OPEN_WINDOW = 64
+/** Some ten thousand publishes. */
+const WARM_UP_MS = 3000
+const QUICK_WARM_UP_MS = 1000
 /** Quiet for so long means that gathered presence, at most one frame a second, is over. */
 const QUIET_MS = 1500
 const QUIET_AT_MOST_MS = 20_000
@@ -92,6 +99,28 @@ export class Load {
     return this.until(this.#openAll(requests, options.window ?? OPEN_WINDOW), `${count} welcomes`)
   }
 
+  /**
+   * Publishes between two clients in a room of their own, for the compilers of both sides: a server that has run for a
+   * minute has its paths compiled, and compiling while the case runs would take time from the server's core.
+   */
+  async warmUp(): Promise<void> {
+    const room = 'warm0'
+    const [sender] = await this.open(2, { rooms: () => [room] })
+    if (sender === undefined) return
+    const publisher = new Publisher(sender, room, 1)
+    const end = performance.now() + this.size(WARM_UP_MS, QUICK_WARM_UP_MS)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.onFrame
+    this.onFrame = (client, signature) => {
+      if (client !== sender || signature !== ACK) return
+      if (performance.now() < end) publisher.send(1)
+      else resolve()
+    }
+    publisher.send(1)
+    await this.until(promise, 'the warm-up')
+    this.onFrame = before
+  }
+
   /** Waits until no data frame has come for a while. */
   async settle(): Promise<void> {
     const deadline = performance.now() + QUIET_AT_MOST_MS
@@ -106,7 +135,7 @@ export class Load {
   async measure<T>(part: () => Promise<T>, what: string): Promise<T> {
     const load = process.cpuUsage()
     const server = cpuSeconds(this.task.pid)
-    const busy = busySeconds(SERVER_CORE)
+    const busy = this.#busySeconds()
     const start = performance.now()
     const result = await this.until(part(), what)
     const seconds = (performance.now() - start) / 1000
@@ -114,7 +143,7 @@ export class Load {
     this.usage.seconds = seconds
     this.usage.load_cpu = (user + system) / 1e6 / seconds
     this.usage.server_cpu = (cpuSeconds(this.task.pid) - server) / seconds
-    if (PINNED) this.usage.others_cpu = (busySeconds(SERVER_CORE) - busy) / seconds - this.usage.server_cpu
+    this.usage.others_cpu = (this.#busySeconds() - busy) / seconds - this.usage.server_cpu
     return result
   }
 
@@ -135,6 +164,11 @@ export class Load {
     const output = await new Response(child.stdout).text()
     if ((await child.exited) !== 0) throw new Error('the assistant failed')
     return JSON.parse(output) as Measured
+  }
+
+  /** How long the server's core has worked for anybody. */
+  #busySeconds(): number {
+    return this.task.core === null ? Number.NaN : busySeconds(this.task.core)
   }
 
   #openAll(requests: string[], window: number): Promise<Client[]> {

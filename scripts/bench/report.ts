@@ -82,6 +82,8 @@ function verdictOf(metric: Metric, ratio: number | undefined, met: boolean | und
 function costOf(results: readonly Measured[]): string {
   const [load, server] = [middle(results, 'load_cpu'), middle(results, 'server_cpu')]
   const parts = [`server ${percent(server)} of its core, load ${percent(load)} of its own`]
+  const others = middle(results, 'others_cpu')
+  if (Number.isFinite(others)) parts.push(`others ${percent(others)} of the server's`)
   const bytes = middle(results, 'frame_bytes')
   if (Number.isFinite(bytes)) parts.push(`frames of ${bytes} bytes`)
   return parts.join('; ')

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import { Admission } from './admission.ts'
-import type { Application, ErrorStage } from './application.ts'
+import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
@@ -30,6 +30,7 @@ import { type Publication, type Published, Publisher, type Recipient } from './p
 import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
+import { Reporter } from './reporter.ts'
 import { type Kept, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
@@ -74,11 +75,10 @@ export class Hub {
   readonly resumables: Resumables
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
+  readonly reporter: Reporter
   private readonly idempotency: Idempotency<Published>
   private readonly presence: Presence
   private readonly slow: SlowConsumers
-  private readonly log: Log
-  private readonly observers: readonly Observer[]
   private readonly timer: ReturnType<typeof setInterval>
   private leaving = false
 
@@ -89,8 +89,7 @@ export class Hub {
     this.clock = clock
     this.rules = rules
     this.verify = options.verify
-    this.log = log
-    this.observers = options.observers
+    this.reporter = new Reporter(log, options.observers, application)
     const close = this.close.bind(this)
     const end = this.end.bind(this)
     const fail = this.fail.bind(this)
@@ -159,7 +158,7 @@ export class Hub {
       rooms: this.rooms,
       rules,
       idempotency: this.idempotency,
-      mayPublishDirect: (session) => mayPublishDirect(session, config.direct.publish, rules),
+      direct: config.direct.publish,
     })
     const dispatcher = new Dispatcher({
       clock,
@@ -168,9 +167,9 @@ export class Hub {
       router,
       context: { rooms: this.rooms, rules, voice: this.voice, log },
       handlerTimeoutMs: config.handlers.timeout_ms,
-      blocked: (session, type, ms) => this.tell((observer) => observer.blocked?.(session, type, ms)),
+      blocked: (session, type, ms) => this.reporter.tell((observer) => observer.blocked?.(session, type, ms)),
       fail,
-      report: (error, stage) => this.report(error, stage),
+      report: (error, stage) => this.reporter.report(error, stage),
     })
     this.receiver = new Receiver({
       clock,
@@ -247,8 +246,8 @@ export class Hub {
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
-    this.tell((observer) => observer.closed?.(session, closing))
-    void this.runHooks('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
+    this.reporter.tell((observer) => observer.closed?.(session, closing))
+    void this.reporter.run('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
   }
 
   /** Ends a connection with a close code. */
@@ -318,58 +317,22 @@ export class Hub {
     this.asks.closeAll()
   }
 
-  /** Reports what an application threw, to the log and to its own hook. */
-  report(error: unknown, stage: ErrorStage): void {
-    this.log.error('application_error', { stage, error })
-    for (const hook of this.application.hooks.onError) {
-      try {
-        hook(error, { stage })
-      } catch (inner) {
-        this.log.error('application_error', { stage: 'error', error: inner })
-      }
-    }
-  }
-
   private opened(session: Session): void {
     if (session.closed) return
     this.heartbeat.lookAtToken(session, this.clock.monotonic())
-    this.tell((observer) => observer.opened?.(session))
+    this.reporter.tell((observer) => observer.opened?.(session))
     this.receiver.release(session)
   }
 
   private refuse(session: Session, thrown: unknown): void {
-    if (!(thrown instanceof TidingsError)) this.report(thrown, 'connect')
+    if (!(thrown instanceof TidingsError)) this.reporter.report(thrown, 'connect')
     this.end(session, TidingsError.from(thrown))
   }
 
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
     const correlationId = frameId ?? newCorrelationId()
-    this.tell((observer) => observer.failed?.(session, error, correlationId))
+    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
     session.send(errorFrame(error, correlationId, this.clock))
-  }
-
-  private async runHooks<H>(
-    stage: ErrorStage,
-    hooks: readonly H[],
-    run: (hook: H) => MaybePromise<void>,
-  ): Promise<void> {
-    for (const hook of hooks) {
-      try {
-        await run(hook)
-      } catch (error) {
-        this.report(error, stage)
-      }
-    }
-  }
-
-  private tell(event: (observer: Observer) => void): void {
-    for (const observer of this.observers) {
-      try {
-        event(observer)
-      } catch (error) {
-        this.log.error('observer_failed', { error })
-      }
-    }
   }
 
   private sweep(): void {
@@ -387,8 +350,3 @@ function isLost(code: number): boolean {
 }
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
-
-function mayPublishDirect(session: Session, access: string, rules: RoomRules): boolean {
-  if (access === 'any' || rules.isAdmin(session.identity)) return true
-  return access.startsWith('role:') && session.identity.roles.includes(access.slice('role:'.length))
-}

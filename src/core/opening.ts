@@ -57,7 +57,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   const wanted = new Set([...(kept?.rooms.map(({ room }) => room) ?? []), ...start.rooms])
   if (kept?.metadata !== undefined) session.metadata = { ...kept.metadata, ...session.metadata }
   await askApplication(hub, session, wanted)
-  const outcomes = await enterAll(hub, session, [...wanted])
+  const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
   const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
   const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
@@ -114,13 +114,18 @@ async function askApplication(hub: OpeningHub, session: Session, rooms: Set<stri
 /** Enters rooms one after the other. */
 async function enterAll(hub: OpeningHub, session: Session, names: readonly string[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  for (const room of names) outcomes.push(await enter(hub, session, room))
+  let entered = 0
+  for (const room of names) {
+    const outcome = await enter(hub, session, room, entered)
+    if ('entry' in outcome) entered++
+    outcomes.push(outcome)
+  }
   return outcomes
 }
 
-async function enter(hub: OpeningHub, session: Session, room: string): Promise<Outcome> {
+async function enter(hub: OpeningHub, session: Session, room: string, entered: number): Promise<Outcome> {
   try {
-    return { room, entry: await hub.rooms.enter(session, room) }
+    return { room, entry: await hub.rooms.enter(session, room, entered) }
   } catch (error) {
     return { room, error: TidingsError.from(error) }
   }
@@ -141,6 +146,7 @@ function welcome(
       ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor }]
       : [],
   )
+  session.toldPosition = cursor
   const timestamp = toTimestamp(clock.now())
   const { recovered, replayed, gaps } = plan
   session.send({

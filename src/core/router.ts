@@ -14,8 +14,8 @@ export interface RouterDeps {
   readonly rooms: Rooms
   readonly rules: RoomRules
   readonly idempotency: Idempotency<Published>
-  /** Whether this user may send to other users. */
-  readonly mayPublishDirect: (session: Session) => boolean
+  /** Who may send to other users: `any`, `none` or `role:NAME`. */
+  readonly direct: string
 }
 
 export class Router {
@@ -83,7 +83,10 @@ export class Router {
   }
 
   private allowDirect(session: Session, userId: string): void {
-    if (userId === session.userId || this.deps.mayPublishDirect(session)) return
+    const { direct, rules } = this.deps
+    const { identity } = session
+    if (userId === session.userId || direct === 'any' || rules.isAdmin(identity)) return
+    if (direct.startsWith('role:') && identity.roles.includes(direct.slice('role:'.length))) return
     throw new TidingsError('forbidden', 'Not allowed to send to other users')
   }
 }

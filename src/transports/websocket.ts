@@ -5,7 +5,7 @@ import type { Hub } from '../core/hub.ts'
 import { newCorrelationId } from '../core/ids.ts'
 import { Session } from '../core/session.ts'
 import type { Wire } from '../core/wire.ts'
-import { ENCODINGS, type Encoded, type Encoding } from '../protocol/encoding.ts'
+import { type Encoded, type Encoding, encodingFor } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import type { Admitted, Door, Knock } from './handshake.ts'
 
@@ -130,7 +130,7 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
     const error = TidingsError.from(thrown)
     if (query.get('close_reason') !== '1' || !wantsUpgrade(request)) throw error
     const { subprotocol } = door.credentialsOf(request, query)
-    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query)), subprotocol)) return
+    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query, subprotocol)), subprotocol)) return
     throw error
   }
   if (accept(server, request, new WebSocketConnection(hub, admitted), admitted.subprotocol)) return
@@ -139,15 +139,15 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
   throw new TidingsError('upgrade_required')
 }
 
-/** Answers an upgrade. Where no header is set the runtime echoes the first subprotocol offered, which may be the token. */
+/** Answers an upgrade. Left to itself the runtime would echo the first subprotocol offered, which may be the token. */
 function accept(
   server: Server<SocketData>,
   request: Request,
   data: SocketData,
   subprotocol: string | undefined,
 ): boolean {
-  const headers = subprotocol === undefined ? undefined : { 'sec-websocket-protocol': subprotocol }
-  return server.upgrade(request, { data, ...(headers && { headers }) })
+  if (!request.headers.has('sec-websocket-protocol')) return server.upgrade(request, { data })
+  return server.upgrade(request, { data, headers: { 'sec-websocket-protocol': subprotocol ?? '' } })
 }
 
 /** A socket that was accepted only to say why it is refused. */
@@ -174,9 +174,10 @@ class Refusal implements SocketData {
   pong(): void {}
 }
 
-function refusalEncoding(query: URLSearchParams): Encoding {
-  const [json, jsonData] = ENCODINGS
-  return (query.get('envelope') === 'data' ? jsonData : json) as Encoding
+/** The encoding that was asked for; where that is what is refused, the default. */
+function refusalEncoding(query: URLSearchParams, subprotocol: string | undefined): Encoding {
+  const asked = subprotocol?.startsWith('tidings.') ? subprotocol.slice('tidings.v1.'.length) : query.get('format')
+  return encodingFor(asked === 'msgpack' ? 'msgpack' : 'json', query.get('envelope') === 'data' ? 'data' : 'payload')
 }
 
 /** Bytes above the slow consumer's limit at which the runtime cuts a socket by itself, with a bare 1006. */

@@ -1,0 +1,34 @@
+/** Which error a link ended with. Most errors answer one frame and leave the connection as it is. */
+import type { ServerFrame } from '../../protocol/frames.ts'
+import { ClientError } from '../error.ts'
+
+/** Errors after which the server ends the session. */
+const ENDS = new Set([
+  'authentication_required',
+  'invalid_token',
+  'token_expired',
+  'token_revoked',
+  'disconnected',
+  'connection_limit',
+  'draining',
+])
+
+/** The error that a frame of the stream announces the end with; `undefined` for every other frame. */
+export function endingError(frame: ServerFrame): ClientError | undefined {
+  const error = frame.type === 'error' ? ClientError.read(frame.payload) : undefined
+  return error !== undefined && ENDS.has(error.reason) ? error : undefined
+}
+
+/** Close codes after which coming back the same way does not help, unless an error frame says otherwise. */
+const FOR_GOOD = new Set([4001, 4003, 4009])
+
+/**
+ * The error behind a close frame.
+ * @param reason the error's name, or empty where the connection just broke.
+ * @param last the newest error frame: it tells more, if it is the one that the close is about.
+ */
+export function closeError(code: number, reason: string, last: ClientError | undefined): ClientError {
+  if (last !== undefined && last.reason === reason) return last
+  const message = `The connection closed with code ${code}${reason && `: ${reason}`}`
+  return new ClientError('unreachable', message, { reconnect: !FOR_GOOD.has(code) })
+}

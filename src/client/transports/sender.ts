@@ -1,0 +1,112 @@
+/**
+ * Frames by POST, for links that only receive. One request at a time, so that frames arrive in the order of sending; what
+ * is said while one is under way goes together in the next.
+ */
+import type { ServerFrame } from '../../protocol/frames.ts'
+import { jsonCodec } from '../codec.ts'
+import type { Environment } from '../environment.ts'
+import { failureOf, headersOf, refusalOf } from './refusal.ts'
+import { checkSize, type End, type Target } from './transport.ts'
+
+/** Frames in one request at most. */
+const BATCH = 50
+/** A POST is answered at once, but for handlers that take their time: after this long nobody will answer. */
+const ANSWER_WITHIN_MS = 30_000
+
+export interface SenderEvents {
+  answer(frame: ServerFrame): void
+  /** The session cannot go on; not called after `stop()`. */
+  failed(end: End): void
+}
+
+interface Waiting {
+  readonly text: string
+  readonly id: string | undefined
+}
+
+export class Sender {
+  readonly #environment: Environment
+  readonly #target: Target
+  readonly #events: SenderEvents
+  #request = new AbortController()
+  #waiting: Waiting[] = []
+  #busy = false
+  #stopped = false
+
+  constructor(environment: Environment, target: Target, events: SenderEvents) {
+    this.#environment = environment
+    this.#target = target
+    this.#events = events
+  }
+
+  /** @throws ClientError `payload_too_large`. */
+  send(frame: object, connectionId: string | undefined, maxBytes: number): void {
+    const text = jsonCodec.encode({ connection_id: connectionId, ...frame }) as string
+    checkSize(text, maxBytes)
+    this.#waiting.push({ text, id: (frame as { id?: string }).id })
+    if (this.#busy) return
+    this.#busy = true
+    // Whatever else is said in this turn goes along.
+    queueMicrotask(() => void this.#drain())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#waiting = []
+    this.#request.abort()
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#post(this.#waiting.splice(0, BATCH))
+    this.#busy = false
+  }
+
+  async #post(batch: readonly Waiting[]): Promise<void> {
+    const { clock, fetch } = this.#environment
+    const request = new AbortController()
+    this.#request = request
+    const timer = clock.set(() => request.abort(new Error('no answer in time')), ANSWER_WITHIN_MS)
+    try {
+      const response = await fetch(`${this.#target.url}/send`, {
+        method: 'POST',
+        headers: { ...headersOf(this.#target.token), 'content-type': 'application/json' },
+        body: `[${batch.map(({ text }) => text).join()}]`,
+        signal: request.signal,
+      })
+      if (response.ok) this.#answers(jsonCodec.decode(await response.text()))
+      else this.#refused(batch, await refusalOf(response))
+    } catch (cause) {
+      if (!this.#stopped) this.#events.failed(failureOf('lost', cause))
+    } finally {
+      clock.clear(timer)
+    }
+  }
+
+  /** A list for a list, in it the history of a join too. */
+  #answers(body: unknown): void {
+    for (const frame of [body].flat(2)) {
+      if (typeof frame === 'object' && frame !== null && 'type' in frame) this.#events.answer(frame as ServerFrame)
+    }
+  }
+
+  /** A refusal of the whole batch is one of each frame in it, but where it concerns the session. */
+  #refused(batch: readonly Waiting[], end: End): void {
+    const { error } = end
+    const perFrame = end.kind === 'refused' && ['RT_004', 'RT_006', 'RT_008'].includes(error?.code ?? '')
+    if (!perFrame) {
+      if (!this.#stopped) this.#events.failed(end.kind === 'refused' ? end : { kind: 'lost', error })
+      return
+    }
+    const payload = {
+      code: error?.code,
+      error_code: error?.reason,
+      message: error?.message,
+      reconnect: error?.reconnect,
+      details: error?.details,
+      retry_after_ms: error?.retryAfterMs,
+    }
+    for (const { id } of batch) {
+      if (id !== undefined) this.#events.answer({ type: 'error', payload, correlation_id: id, timestamp: 0 })
+    }
+  }
+}
