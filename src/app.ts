@@ -4,6 +4,7 @@ import type { AnyElysia } from 'elysia'
 import { authentication } from './auth/authentication.ts'
 import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
+import { TicketOffice } from './auth/tickets.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
 import type { StoreOptions } from './backends/embedded/log/store.ts'
@@ -58,18 +59,21 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
     verify: (token) => verifier.verify(token),
     log,
     clock,
-    observers: [logObserver(log)],
+    observers: [logObserver(log), { closed: (session, closing) => tickets.closed(session, closing) }],
   })
+  const tickets = new TicketOffice({ tickets: hub.backend.tickets, clock, resumeMs: config.session.resume_ms })
   const door = new Door({
     hub,
     authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
+    tickets,
   })
   const http = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token) })
   const stop = async () => {
     hub.stop()
+    tickets.close()
     verifier.close?.()
     for (const hook of app.hooks.onStop) await hook()
     await hub.backend.close()

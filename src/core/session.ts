@@ -122,6 +122,11 @@ export class Session implements Member {
     return silence === 'dead' || (silence === 'allowed' && this.pings)
   }
 
+  /** Whether it stands for somebody who sends a frame without being connected. */
+  get visiting(): boolean {
+    return this.wire.transport === 'none'
+  }
+
   get closed(): boolean {
     return this.state === 'closed'
   }

@@ -15,7 +15,8 @@ export type Silence = 'dead' | 'allowed' | 'watched'
  * the hub's `closed` once when the client is gone, for whatever reason.
  */
 export interface Wire {
-  readonly transport: TransportName
+  /** `none`: nobody is connected, a frame came on its own. Such a session is registered nowhere. */
+  readonly transport: TransportName | 'none'
   /** Whether `subscribe` works: what is not native is looped over. */
   readonly native: boolean
   readonly silence: Silence

@@ -123,8 +123,10 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
   const { request, query } = knock
   let admitted: Admitted
   try {
-    admitted = await door.admit(knock, () => {
-      if (!wantsUpgrade(request)) throw new TidingsError('upgrade_required')
+    admitted = await door.admit(knock, {
+      check: () => {
+        if (!wantsUpgrade(request)) throw new TidingsError('upgrade_required')
+      },
     })
   } catch (thrown) {
     const error = TidingsError.from(thrown)
