@@ -28,10 +28,6 @@ export class Listeners {
     }
   }
 
-  clear(): void {
-    this.#byType.clear()
-  }
-
   /**
    * Calls everybody who listens to the message's type.
    * @returns what each returned; {@link FAILED} for one that threw, or a promise of it. The promises never reject.

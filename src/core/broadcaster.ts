@@ -40,11 +40,11 @@ const MAX_WAITING = 4096
 export class Broadcaster {
   private readonly busy = new Map<Topic, Busy>()
   private readonly native: NativeTopics
-  private readonly onPressure: () => void
+  private readonly onPressure: (bytes: number) => void
   private scheduled = false
 
-  /** `onPressure` is called when a native publish met a full socket. */
-  constructor(native: NativeTopics, onPressure: () => void) {
+  /** `onPressure` is called with the bytes of a native publish that met a full socket. */
+  constructor(native: NativeTopics, onPressure: (bytes: number) => void) {
     this.native = native
     this.onPressure = onPressure
   }
@@ -139,7 +139,7 @@ export class Broadcaster {
     // Publishing through the sender's own socket leaves it out; through a closed one it would reach nobody.
     const own = except !== undefined && !except.closed && isIn(except, topic, channel, slice)
     const flowing = own ? except.wire.publish(name, data) : this.native.publish(name, data)
-    if (!flowing) this.onPressure()
+    if (!flowing) this.onPressure(data.length)
   }
 }
 

@@ -103,14 +103,15 @@ export class CatchUp {
     for (const source of sources) {
       const topic = source.room === undefined ? userLog(session.userId) : roomLog(source.room)
       const count = source.from < delivered ? await log.count(topic, source.from) : 0
-      // Where nothing came after a position, everything up to now has arrived.
-      let start = count === 0 ? delivered : Math.min(source.from, delivered)
+      // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
+      let start = count === 0 ? delivered : source.from
       const whole = isRecoverable(source.from, await log.completeness(topic))
       const share = Math.floor(this.deps.maxReplayed / sources.length)
       if (count > share) start = await this.startOfLast(topic, share, delivered)
       if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
-      position = Math.min(position, start)
+      // Where nothing is left to read the position is what is live: an older one would be taken for a loss on coming back.
+      if (count > 0) position = Math.min(position, start)
       from.set(topic, start)
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.

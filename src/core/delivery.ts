@@ -13,9 +13,9 @@ export class Delivery {
   readonly broadcaster: Broadcaster
   private readonly registry: Registry
   private readonly native: NativeTopics
-  private readonly onPressure: () => void
+  private readonly onPressure: (bytes: number) => void
 
-  constructor(registry: Registry, native: NativeTopics, onPressure: () => void) {
+  constructor(registry: Registry, native: NativeTopics, onPressure: (bytes: number) => void) {
     this.registry = registry
     this.native = native
     this.onPressure = onPressure
@@ -91,7 +91,7 @@ export class Delivery {
       const data = message.encode(encoding)
       const without = except !== undefined && !except.closed && except.encoding === encoding && except.native
       const flowing = without ? except.wire.publish(name, data) : this.native.publish(name, data)
-      if (!flowing) this.onPressure()
+      if (!flowing) this.onPressure(data.length)
     }
     return online
   }

@@ -39,11 +39,17 @@ export class Dispatcher {
   /** Handles a frame. The session's next frame waits for the promise, where there is one. */
   dispatch(exchange: Exchange): MaybePromise<void> {
     const { session, frame } = exchange
+    const { storing } = session
+    if (storing === undefined) return this.start(exchange)
     // An answer must not overtake the acknowledgement of what the session stored before; the next stored frame may follow.
-    if (session.storing !== undefined && !this.deps.router.stores(frame, session)) {
-      return session.storing.then(() => this.start(exchange))
+    if (!this.deps.router.stores(frame, session)) return storing.then(() => this.start(exchange))
+    try {
+      return this.start(exchange)
+    } catch (error) {
+      return storing.then(() => {
+        throw error
+      })
     }
-    return this.start(exchange)
   }
 
   private start(exchange: Exchange): MaybePromise<void> {

@@ -13,7 +13,7 @@ import { Delivery } from './delivery.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
 import { drain } from './drain.ts'
 import { errorFrame } from './exchange.ts'
-import { Heartbeat, SWEEP_INTERVAL_MS } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
@@ -99,7 +99,7 @@ export class Hub {
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
     const store = this.backend.log
     this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
-    this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
+    this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
       this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
     )
@@ -187,7 +187,7 @@ export class Hub {
       fail,
       end,
     })
-    this.timer = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS)
+    this.timer = setInterval(() => this.sweep(), this.heartbeat.lookIntervalMs)
   }
 
   /** Whether the server is leaving: nobody new is let in. */
@@ -208,14 +208,22 @@ export class Hub {
     this.registry.add(session)
     this.heartbeat.begin(session)
     this.receiver.hold(session)
+    // Whoever passed the door before it was shut would be missed by those who send everybody away.
+    if (this.leaving) {
+      this.end(session, new TidingsError('draining'))
+      return
+    }
     openSession(this, session, start)
       .then(() => this.opened(session))
       .catch((error) => this.refuse(session, error))
   }
 
-  /** A client does not read as fast as it is sent to. */
-  pressure(): void {
-    this.slow.suspect()
+  /**
+   * A client does not read as fast as it is sent to.
+   * @param bytes what was sent into its full socket, or into that of one of many.
+   */
+  pressure(bytes = 0): void {
+    this.slow.suspect(bytes)
   }
 
   /** Notes a sign of life that was no frame. A pong brings back the position that its ping carried. */

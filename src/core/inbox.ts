@@ -18,9 +18,14 @@ export class Inbox {
     return whenReady(this.log.positions(session.userId, session.deviceId), ({ own, newest }) => own ?? newest ?? 0)
   }
 
-  /** Notes that a device is there and how far it is: from its first connect on it has a position of its own. */
-  begin(session: Session, position: number): void {
-    if (session.durableDevice) this.log.acknowledge(session.userId, session.deviceId, position)
+  /**
+   * Notes that a device is there: from its first connect on it has a position of its own.
+   * @param brought the position that the client named, and with it acknowledges, unless it does that explicitly.
+   */
+  async begin(session: Session, brought: number | undefined): Promise<void> {
+    if (!session.durableDevice) return
+    const reached = brought === undefined || session.explicitAck ? await this.startOf(session) : brought
+    this.acknowledge(session, reached)
   }
 
   /** A device has processed everything up to a cursor. What was not sent to this connection cannot have been. */

@@ -60,6 +60,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
   const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
   session.fetching?.begin(plan.from, plan.position)
+  await hub.inbox.begin(session, start.cursor)
   // Whoever fetches reads the log by itself, and needs no gate.
   const isBehind = session.fetching === undefined && (plan.replayed > 0 || plan.position < hub.line.delivered)
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
@@ -71,7 +72,6 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
   hub.delivery.attach(session)
   session.state = 'open'
-  hub.inbox.begin(session, Math.min(plan.position, hub.line.delivered))
   if (isBehind) hub.catchUp.run(session, plan, () => {})
 }
 

@@ -36,8 +36,7 @@ export class Bodies {
    */
   async list(request: Request): Promise<unknown> {
     const text = await textOf(request, this.maxBytes * MAX_BODY_FRAMES)
-    const { maxDepth, maxKeys } = this.limits
-    return decodeJson(text, { maxDepth: maxDepth + 1, maxKeys: maxKeys * MAX_BODY_FRAMES })
+    return decodeJson(text, { maxDepth: 0, maxKeys: this.limits.maxKeys * MAX_BODY_FRAMES })
   }
 
   /**

@@ -5,6 +5,7 @@ import { type ErrorBody, TidingsError } from '../protocol/errors.ts'
 import { encodeJson } from '../protocol/json.ts'
 import { pathOf } from './address.ts'
 import type { Cors } from './cors.ts'
+import { outOfRange } from './input.ts'
 
 /** Answers are data for programs: no browser may guess that they are a page, keep them or hand them out again. */
 const HEADERS = {
@@ -111,7 +112,7 @@ function invalid(thrown: unknown): TidingsError {
   const { type, valueError } = thrown as ValidationProblem
   if (type === 'response') return new TidingsError('internal_error', undefined, { cause: thrown })
   // A number out of its range is found by its own schema alone, which does not know its name.
-  if (type === 'property') return new TidingsError('invalid_message', 'A parameter is out of its range')
+  if (type === 'property') return outOfRange()
   const field = typeof valueError?.path === 'string' ? valueError.path.slice(1).replaceAll('/', '.') : ''
   if (field === '') return new TidingsError('invalid_message', `The ${type} is not valid`)
   return new TidingsError('invalid_message', `Invalid ${field}`, { details: { field } })

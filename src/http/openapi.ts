@@ -67,9 +67,10 @@ function toOperation(operation: Json, schemas: JsonObject): JsonObject {
   }
 }
 
+/** Without examples: the page fills them in, and whoever tries an operation would filter by what they have not read. */
 function toParameter(parameter: Json, schemas: JsonObject): JsonObject {
-  const { examples, schema, ...rest } = parameter as JsonObject
-  return { ...rest, ...firstExample(examples), schema: toSchema(schema ?? {}, schemas) }
+  const { examples: _, schema, ...rest } = parameter as JsonObject
+  return { ...rest, schema: toSchema(schema ?? {}, schemas) }
 }
 
 /** The generator spreads a schema over its response; the parts find back together here. */

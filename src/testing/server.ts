@@ -11,6 +11,8 @@ import { addressOf, type ConnectOptions, connectWebSocket } from './websocket.ts
 export interface TestServerOptions {
   /** Settings that differ from a test's. */
   readonly config?: ConfigInput
+  /** Default: development. In production a secret of one's own is needed. */
+  readonly mode?: 'development' | 'production'
   /** The handlers to try. */
   readonly app?: Tidings
 }
@@ -66,9 +68,9 @@ export function testConfig(changes: ConfigInput = {}): ConfigInput {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const app = options.app ?? tidings()
   const captured = new CapturedLog()
-  const config = configFrom(testConfig(options.config), 'development')
-  const server = await startServer(config, { app: app.application, mode: 'development', log: captured.log })
-  app.bind(server.hub)
+  const { mode = 'development' } = options
+  const config = configFrom(testConfig(options.config), mode)
+  const server = await startServer(config, { app, mode, log: captured.log })
   let stopped: Promise<void> | undefined
   const stop = (reason = 'test_over') => {
     stopped ??= server.stop(reason)

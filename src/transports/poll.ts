@@ -113,7 +113,7 @@ class PollConnection implements Wire {
     this.waiting.push({ after, data: data as string })
     this.waitingBytes += Buffer.byteLength(data)
     // From here on nothing is kept: the client is about to be cut off, and is told when it comes.
-    if (this.isOverfull()) this.hub.pressure()
+    if (this.isOverfull()) this.hub.pressure(this.bufferedBytes())
     if (this.held === undefined || this.looking) return
     this.looking = true
     this.lookSoon()

@@ -147,7 +147,7 @@ class EventStream implements Wire, Writable {
     }
     this.pendingBytes += Buffer.byteLength(event)
     // From here on nothing is kept: the client is about to be cut off, and reads it from the log when it is back.
-    if (this.isOverfull()) this.hub.pressure()
+    if (this.isOverfull()) this.hub.pressure(this.bufferedBytes())
   }
 
   private isOverfull(): boolean {

@@ -74,7 +74,7 @@ class WebSocketConnection implements SocketData, Wire {
   }
 
   send(data: Encoded): void {
-    if (this.socket !== undefined && this.socket.send(data) <= 0) this.hub.pressure()
+    if (this.socket !== undefined && this.socket.send(data) <= 0) this.hub.pressure(data.length)
   }
 
   sendAll(batch: readonly Encoded[]): void {

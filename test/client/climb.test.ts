@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { FakeStream, settle, welcomeFrame } from './fakes.ts'
+import { TidingsClient } from '../../src/client/index.ts'
+import { FakeRuntime, FakeStream, settle, welcomeFrame } from './fakes.ts'
 import { setUp } from './set-up.ts'
 
 /** A client that came to an event stream because WebSockets did not get through. */
@@ -127,5 +128,22 @@ describe('on a lesser transport', () => {
     runtime.page.fire('online')
     await settle()
     expect(runtime.sockets).toHaveLength(sockets + 1)
+  })
+
+  test('a runtime without WebSockets has nothing to climb to', async () => {
+    const runtime = new FakeRuntime()
+    const environment = { ...runtime.environment, WebSocket: undefined }
+    const client = new TidingsClient({ url: 'http://example.com/realtime', environment })
+    const stream = new FakeStream()
+    runtime.onRequest = () => stream.response
+    void client.connect()
+    await settle()
+    stream.say(welcomeFrame())
+    await settle()
+    expect(client.transport).toBe('sse')
+    stream.write('id: 1\n\n')
+    await runtime.clock.advance(40_000)
+    expect(client.state).toBe('open')
+    client.close()
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { TidingsClient } from '../../src/client/index.ts'
-import { FakeRuntime, jsonResponse, settle } from './fakes.ts'
+import { type Environment, TidingsClient } from '../../src/client/index.ts'
+import { FakeRuntime, FakeStream, jsonResponse, settle, stateWords } from './fakes.ts'
 import { setUp } from './set-up.ts'
 
 /** Only WebSockets, so that a failed one is a failed attempt. */
@@ -187,7 +187,7 @@ describe('is suspended, and comes back only when asked', () => {
     const { runtime, been, open } = setUp()
     await open()
     runtime.socket.break(4009, 'connection_limit')
-    expect(been()).toEqual(['suspended unreachable'])
+    expect(been()).toEqual(['suspended connection_limit'])
   })
 
   test('and whoever waits for something is told why', async () => {
@@ -386,6 +386,35 @@ describe('where WebSockets do not get through', () => {
     void client.connect()
     await settle()
     expect(runtime.requests.map(({ url }) => url.pathname)).toEqual(['/realtime/sse'])
+    runtime.requests[0]?.answer(new FakeStream().response)
+    await runtime.clock.advance(9000)
+    client.close()
+  })
+
+  test('a WebSocket that cannot even be made is one that does not get through', async () => {
+    const runtime = new FakeRuntime()
+    const WebSocket = class {
+      constructor() {
+        throw new SyntaxError('blocked by a policy')
+      }
+    } as unknown as NonNullable<Environment['WebSocket']>
+    const environment = { ...runtime.environment, WebSocket }
+    const client = new TidingsClient({ url: 'http://example.com/realtime', environment })
+    void client.connect()
+    await settle()
+    expect(runtime.requests.map(({ url }) => url.pathname)).toEqual(['/realtime/sse'])
+    client.close()
+  })
+
+  test('a runtime that has nothing of what may be used says so, and goes on trying', async () => {
+    const runtime = new FakeRuntime()
+    const environment = { ...runtime.environment, WebSocket: undefined }
+    const client = new TidingsClient({ url: 'http://example.com/realtime', environment, ...WEBSOCKET })
+    const states: string[] = []
+    client.onState((change) => states.push(stateWords(change)))
+    void client.connect()
+    await settle()
+    expect(states).toEqual(['connecting', 'waiting 500 ms unreachable'])
     client.close()
   })
 })

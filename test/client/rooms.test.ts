@@ -271,6 +271,6 @@ describe('a room', () => {
     await settle()
     const { id, ...frame } = runtime.socket.last('chat')
     expect(frame).toEqual({ type: 'chat', to: { room: 'lobby' }, payload: { text: 'hi' }, ephemeral: true })
-    expect(id).toMatch(/^[0-9a-f]{20}$/)
+    expect(id).toMatch(/^\d+-\d+-\d+$/)
   })
 })

@@ -44,9 +44,13 @@ export interface FrameShape {
 }
 
 /** A frame as a client sends it, or as it should not. */
-export function frame(opcode: number, payload: Uint8Array | string, shape: FrameShape = {}): Buffer {
+export function frame(
+  opcode: number,
+  payload: Uint8Array | string | readonly number[],
+  shape: FrameShape = {},
+): Buffer {
   const { fin = true, rsv = 0, masked = true } = shape
-  const bytes = Buffer.from(payload)
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload)
   const length = shape.length ?? BigInt(bytes.length)
   const mask = Buffer.from([17, 34, 51, 68])
   const head = [((fin ? 1 : 0) << 7) | (rsv << 4) | opcode]

@@ -2,21 +2,13 @@
 import type { ServerFrame } from '../../protocol/frames.ts'
 import { ClientError } from '../error.ts'
 
-/** Errors after which the server ends the session. */
-const ENDS = new Set([
-  'authentication_required',
-  'invalid_token',
-  'token_expired',
-  'token_revoked',
-  'disconnected',
-  'connection_limit',
-  'draining',
-])
+/** Errors, and families of errors, after which the server ends the session. */
+const ENDS = new Set(['RT_001', 'RT_002', 'disconnected', 'connection_limit', 'draining'])
 
 /** The error that a frame of the stream announces the end with; `undefined` for every other frame. */
 export function endingError(frame: ServerFrame): ClientError | undefined {
   const error = frame.type === 'error' ? ClientError.read(frame.payload) : undefined
-  return error !== undefined && ENDS.has(error.reason) ? error : undefined
+  return error !== undefined && (ENDS.has(error.code ?? '') || ENDS.has(error.reason)) ? error : undefined
 }
 
 /** Close codes after which coming back the same way does not help, unless an error frame says otherwise. */
@@ -30,5 +22,5 @@ const FOR_GOOD = new Set([4001, 4003, 4009])
 export function closeError(code: number, reason: string, last: ClientError | undefined): ClientError {
   if (last !== undefined && last.reason === reason) return last
   const message = `The connection closed with code ${code}${reason && `: ${reason}`}`
-  return new ClientError('unreachable', message, { reconnect: !FOR_GOOD.has(code) })
+  return new ClientError(reason || 'unreachable', message, { reconnect: !FOR_GOOD.has(code) })
 }

@@ -14,7 +14,7 @@ export type Receive = (link: HttpLink, environment: Environment, target: Target,
 export class HttpLink implements Link {
   readonly name: TransportName
   readonly needsPing = false
-  maxBytes = Number.POSITIVE_INFINITY
+  maxBytes: number | undefined
   connectionId: string | undefined
   over = false
   readonly #environment: Environment
@@ -57,7 +57,7 @@ export class HttpLink implements Link {
   async request(path: string, query: Readonly<Record<string, string>>): Promise<Response | undefined> {
     const { url, token } = this.#target
     this.#request = new AbortController()
-    const init = { headers: headersOf(token), cache: 'no-store', signal: this.#request.signal } as const
+    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#request.signal } as const
     let response: Response
     try {
       response = await this.#environment.fetch(addressOf(url + path, query), init)

@@ -1,4 +1,4 @@
-/** The store's housekeeping: a little every second, so that nothing ever takes long. */
+/** The store's housekeeping: a little at a time, so that nothing ever takes long. */
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Answers } from './answers.ts'
 import type { SqliteMessageLog } from './message-log.ts'
@@ -17,10 +17,10 @@ export interface MaintenanceParts {
   readonly positions: DevicePositions
   readonly states: StoredRoomStates
   readonly horizonMs: number
+  /** Milliseconds from one step to the next. */
+  readonly everyMs: number
 }
 
-/** Milliseconds from one step to the next. */
-const STEP_MS = 1000
 /** Topics that one step looks at: less than a millisecond. */
 const TOPICS_PER_STEP = 256
 /** Steps between two walks over all topics: what is too old is gone a minute later, or when somebody would read it. */
@@ -39,7 +39,7 @@ export class Maintenance {
   constructor(parts: MaintenanceParts) {
     this.parts = parts
     this.head = parts.log.head()
-    this.timer = setInterval(() => this.step(), STEP_MS)
+    this.timer = setInterval(() => this.step(), parts.everyMs)
     this.timer.unref()
   }
 
@@ -47,7 +47,7 @@ export class Maintenance {
     clearInterval(this.timer)
   }
 
-  step(): void {
+  private step(): void {
     const { answers, log, positions, states, wallMs } = this.parts
     log.inBackground(() => {
       answers.prune(wallMs())

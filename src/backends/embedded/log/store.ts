@@ -1,5 +1,6 @@
 /** The embedded store: one SQLite file with the message log and the rooms' states, for one process. */
 
+import type { Database } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../../../core/clock.ts'
@@ -8,7 +9,6 @@ import type { RoomStates } from '../../../core/ports/backend.ts'
 import type { MessageLog } from '../../../core/ports/log.ts'
 import { Answers } from './answers.ts'
 import { Checkpointer } from './checkpointer.ts'
-import type { Connection } from './connection.ts'
 import type { Found } from './continuity.ts'
 import { explain, IN_MEMORY, openDatabase } from './database.ts'
 import { fingerprint } from './file-identity.ts'
@@ -40,6 +40,8 @@ export interface StoreOptions {
   readonly log: Log
   /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
   readonly maxQueueBytes?: number
+  /** Milliseconds between two steps of housekeeping. Default {@link HOUSEKEEPING_MS}. */
+  readonly housekeepingMs?: number
 }
 
 export interface Store {
@@ -51,6 +53,9 @@ export interface Store {
 
 /** 32 MiB: at full speed written in a second, and small beside the memory of as many connections as it takes to fill it. */
 const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+
+/** A step takes less than a millisecond: a thousandth of the time. */
+const HOUSEKEEPING_MS = 1000
 
 /**
  * Opens the store.
@@ -70,7 +75,7 @@ export function openStore(options: StoreOptions): Store {
   }
 }
 
-function open(options: StoreOptions, db: Connection, lock: StoreLock | undefined, found: Found): Store {
+function open(options: StoreOptions, db: Database, lock: StoreLock | undefined, found: Found): Store {
   try {
     const { clock, durability, horizonMs, log, path } = options
     const run = beginRun({
@@ -86,13 +91,13 @@ function open(options: StoreOptions, db: Connection, lock: StoreLock | undefined
     })
     return assemble(options, db, lock, run)
   } catch (error) {
-    db.close()
+    db.close(true)
     if (error instanceof StoreError) throw error
     throw new StoreError(`The store ${options.path} cannot be opened: ${explain(error)}.`, { cause: error })
   }
 }
 
-function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undefined, run: Run): Store {
+function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefined, run: Run): Store {
   const { clock, durability, horizonMs, log, maxStateBytes, path } = options
   const wallMs = (): number => clock.now()
   const monotonic = (): number => clock.monotonic()
@@ -100,7 +105,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
   const enqueue = (write: Write): void => writer.enqueue(write)
 
   const topics = new Topics(db)
-  const trimmer = new Trimmer(db, topics, wallMs)
+  const trimmer = new Trimmer(db, topics, wallMs, monotonic)
   const answers = new Answers(db, options.idempotencyMs, monotonic)
   const positions = new DevicePositions({ db, wallMs, enqueue, horizonMs })
   const states = new StoredRoomStates({ db, wallMs, enqueue, maxStateBytes })
@@ -139,6 +144,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
     positions,
     states,
     horizonMs,
+    everyMs: options.housekeepingMs ?? HOUSEKEEPING_MS,
   })
 
   async function close(): Promise<void> {
@@ -150,12 +156,12 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
     try {
       endRun(run.facts, run.clock.last)
       if (onDisk) db.run('PRAGMA wal_checkpoint(TRUNCATE)')
-      db.close()
+      db.close(true)
       lock?.testify({ run: run.name, file: fingerprint(path) })
     } catch (error) {
       // What was acknowledged is in the write-ahead log; the next start says that the end was not a clean one.
       log.error('store_close_failed', { reason: explain(error), error })
-      db.close()
+      db.close(true)
     } finally {
       lock?.release()
     }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore, type Store, type StoreOptions } from '../../../../src/backends/embedded/log/store.ts'
-import type { Clock } from '../../../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../../../src/core/clock.ts'
 import type { Log } from '../../../../src/core/log.ts'
 import type { Entry } from '../../../../src/core/ports/log.ts'
 import { CONTRACT_OPTIONS } from '../../../contracts/log.ts'
@@ -39,6 +39,11 @@ export function recordingLog(lines: Line[]): Log {
   return log
 }
 
+export function testOptions(path: string, lines: Line[] = []): StoreOptions {
+  const log = recordingLog(lines)
+  return { path, durability: 'process', ...CONTRACT_OPTIONS, maxStateBytes: 65_536, clock: systemClock, log }
+}
+
 /** A place for a store, which can be opened again and again. */
 export class Site implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'tidings-store-'))
@@ -48,15 +53,7 @@ export class Site implements AsyncDisposable {
   private readonly stores: Store[] = []
 
   open(options: Partial<StoreOptions> = {}): Store {
-    const store = openStore({
-      path: this.path,
-      durability: 'process',
-      ...CONTRACT_OPTIONS,
-      maxStateBytes: 65_536,
-      clock: this.clock,
-      log: recordingLog(this.lines),
-      ...options,
-    })
+    const store = openStore({ ...testOptions(this.path, this.lines), clock: this.clock, ...options })
     this.stores.push(store)
     return store
   }
