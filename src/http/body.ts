@@ -46,7 +46,8 @@ export class Bodies {
   async frames(request: Request): Promise<PostedBody> {
     const bytes = await bytesOf(request, this.maxBytes * MAX_BODY_FRAMES)
     const { maxDepth, maxKeys } = this.limits
-    const limits = { maxDepth: maxDepth + 1, maxKeys: maxKeys * MAX_BODY_FRAMES }
+    // Looser than for one, so that one that is too deep or too wide is found out alone.
+    const limits = { maxDepth: maxDepth * 2 + 1, maxKeys: maxKeys * MAX_BODY_FRAMES }
     const format = isMsgpack(request) ? 'msgpack' : 'json'
     const value = format === 'msgpack' ? decodeMsgpack(bytes, limits) : decodeJson(toText(bytes), limits)
     if (!Array.isArray(value)) {

@@ -39,7 +39,10 @@ export function streamRoutes({ hub, door, border }: HttpDeps) {
         ],
       },
       response: {
-        200: t.Any({ description: 'Events until either side ends the stream.' }),
+        200: t.String({
+          description: 'Events until either side ends the stream.',
+          contentMediaType: 'text/event-stream',
+        }),
         ...failures(400, 401, 403, 429, 503),
       },
     },

@@ -21,6 +21,16 @@ export function deviceOf(identity: Identity, query: URLSearchParams, connectionI
   return deviceId
 }
 
+/**
+ * What every transport needs on which the server answers a request with frames.
+ * @throws TidingsError where somebody only wants to know whether the address is there, or wants another format.
+ */
+export function checkReceiver({ method }: Request, query: URLSearchParams): void {
+  if (method !== 'GET') throw new TidingsError('not_found', 'This address does not take that method', { status: 405 })
+  if ((query.get('format') ?? 'json') === 'json') return
+  throw new TidingsError('invalid_message', 'This transport is JSON alone', { details: { field: 'format' } })
+}
+
 export function formatOf(subprotocol: string | undefined, query: URLSearchParams): Format {
   if (subprotocol === 'tidings.v1.json') return 'json'
   if (subprotocol === 'tidings.v1.msgpack') return 'msgpack'

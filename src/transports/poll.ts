@@ -10,7 +10,7 @@ import { formatCursor } from '../protocol/cursor.ts'
 import type { Encoded } from '../protocol/encoding.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import type { Admitted, Door, Knock } from './handshake.ts'
-import { checkOwner, cursorOf } from './parameters.ts'
+import { checkOwner, checkReceiver, cursorOf } from './parameters.ts'
 import { takeBatch, type Waiting } from './poll-batch.ts'
 
 /** Seconds for which a poll is held where the client does not say: under the half minute of the most impatient proxies. */
@@ -278,10 +278,7 @@ export class Polls {
       comesAgain: true,
       // One that lives is not this client's poll, and no poll may take it over by the way.
       former: former !== undefined && this.hub.registry.get(former) === undefined ? former : undefined,
-      check: () => {
-        if ((query.get('format') ?? 'json') === 'json') return
-        throw new TidingsError('invalid_message', 'A poll is answered in JSON', { details: { field: 'format' } })
-      },
+      check: () => checkReceiver(request, query),
     })
     if (request.signal.aborted) {
       admitted.cancel()

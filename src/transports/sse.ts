@@ -5,6 +5,7 @@ import type { Wire } from '../core/wire.ts'
 import { type Encoded, heartbeatEvent, retryEvent } from '../protocol/encoding.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import type { Admitted, Door, Knock } from './handshake.ts'
+import { checkReceiver } from './parameters.ts'
 import { lastPosition, type StreamWriter, type Writable } from './stream-writer.ts'
 
 /** Milliseconds that a browser waits before it comes back after a cut. */
@@ -199,10 +200,7 @@ export async function openStream(door: Door, hub: Hub, writer: StreamWriter, kno
     // A browser that has seen no event yet sends an empty one.
     position: lastEventId === '' ? null : lastEventId,
     comesAgain: true,
-    check: () => {
-      if ((query.get('format') ?? 'json') === 'json') return
-      throw new TidingsError('invalid_message', 'An event stream is JSON', { details: { field: 'format' } })
-    },
+    check: () => checkReceiver(request, query),
   })
   if (request.signal.aborted) {
     admitted.cancel()
