@@ -59,8 +59,10 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   await askApplication(hub, session, wanted)
   const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
   const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
+  session.fetching?.begin(plan.from, plan.position)
   await hub.inbox.begin(session, start.cursor)
-  const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
+  // Whoever fetches reads the log by itself, and needs no gate.
+  const isBehind = session.fetching === undefined && (plan.replayed > 0 || plan.position < hub.line.delivered)
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
   if (!session.closed) welcome(hub, session, outcomes, plan, position, start)
