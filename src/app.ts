@@ -4,6 +4,7 @@ import type { AnyElysia } from 'elysia'
 import { authentication } from './auth/authentication.ts'
 import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
+import { TicketOffice } from './auth/tickets.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
 import type { StoreOptions } from './backends/embedded/log/store.ts'
@@ -74,14 +75,16 @@ function assemble(
     verify: (token) => verifier.verify(token),
     log,
     clock,
-    observers: [logObserver(log), collection],
+    observers: [logObserver(log), collection, { closed: (session, closing) => tickets.closed(session, closing) }],
   })
+  const tickets = new TicketOffice({ tickets: hub.backend.tickets, clock, resumeMs: config.session.resume_ms })
   const door = new Door({
     hub,
     authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
+    tickets,
   })
   const http = httpRoutes({
     hub,
@@ -93,6 +96,7 @@ function assemble(
   const release = async () => {
     hub.stop()
     collection.stop()
+    tickets.close()
     verifier.close?.()
     await hub.backend.close()
   }

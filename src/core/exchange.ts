@@ -40,9 +40,9 @@ export class Exchange {
     else for (const message of messages) this.reply(message.frame)
   }
 
-  /** Answers with a frame of this type; a frame without an id has asked for no `ack` and gets none. */
+  /** Answers with a frame of this type. A frame without an id has asked for no `ack` and gets none, but in an HTTP body. */
   answer(type: string, payload: unknown): void {
-    if (this.answered || (this.frame.id === undefined && type === 'ack')) return
+    if (this.answered || (this.frame.id === undefined && type === 'ack' && !this.answeredElsewhere)) return
     const timestamp = toTimestamp(this.clock.now())
     this.send({ type, payload, timestamp, correlation_id: this.frame.id })
     // Not before: what no frame can carry has answered nothing.

@@ -1,7 +1,8 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
-import { CLOSE, TidingsError } from '../protocol/errors.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
@@ -31,7 +32,7 @@ import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
 import { Reporter } from './reporter.ts'
-import { type Kept, Resumables } from './resumable.ts'
+import { isLost, type Kept, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
@@ -39,6 +40,7 @@ import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
 import { storedDelivery } from './stored-delivery.ts'
 import { Turns } from './turns.ts'
+import { Visitors } from './visitors.ts'
 import type { NativeTopics } from './wire.ts'
 
 export interface HubOptions {
@@ -73,6 +75,7 @@ export class Hub {
   readonly catchUp: CatchUp
   readonly inbox: Inbox
   readonly resumables: Resumables
+  readonly visitors: Visitors
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
   readonly reporter: Reporter
@@ -171,9 +174,11 @@ export class Hub {
       fail,
       report: (error, stage) => this.reporter.report(error, stage),
     })
+    const limiter = new RateLimiter(rateLimits(config))
+    this.visitors = new Visitors(clock, limiter)
     this.receiver = new Receiver({
       clock,
-      limiter: new RateLimiter(rateLimits(config)),
+      limiter,
       frameLimits: frameLimits(config),
       maxMessageBytes: config.limits.max_message_bytes,
       maxWaitingBytes: config.limits.max_pending_bytes,
@@ -276,6 +281,13 @@ export class Hub {
     this.sayError(session, TidingsError.from(thrown), frameId)
   }
 
+  /** The answer to a frame that failed, where the client waits for it elsewhere than on its connection. */
+  failure(session: Session, error: TidingsError, frameId: string | undefined): ServerFrame {
+    const correlationId = frameId ?? newCorrelationId()
+    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
+    return errorFrame(error, correlationId, this.clock)
+  }
+
   publish(publication: Publication): MaybePromise<Published> {
     return this.publisher.publish(publication)
   }
@@ -337,9 +349,7 @@ export class Hub {
   }
 
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
-    const correlationId = frameId ?? newCorrelationId()
-    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
-    session.send(errorFrame(error, correlationId, this.clock))
+    session.send(this.failure(session, error, frameId))
   }
 
   private sweep(): void {
@@ -348,12 +358,8 @@ export class Hub {
     this.admission.sweep()
     this.backend.sweep()
     this.resumables.sweep()
+    this.visitors.sweep()
   }
-}
-
-/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
-function isLost(code: number): boolean {
-  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
 }
 
 /**

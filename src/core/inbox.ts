@@ -50,7 +50,7 @@ export class Inbox {
   /** A device has processed everything up to a cursor. What was not sent to this connection cannot have been. */
   acknowledge(session: Session, cursor: number): void {
     if (!session.durableDevice) return
-    this.log.acknowledge(session.userId, session.deviceId, Math.min(cursor, this.catchUp.positionOf(session)))
+    this.log.acknowledge(session.userId, session.deviceId, Math.min(cursor, this.catchUp.givenTo(session)))
   }
 
   /** The client's socket has answered a ping that carried a position: what came before the ping has arrived. */

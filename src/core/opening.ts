@@ -63,13 +63,15 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   try {
     sources = await sourcesOf(hub, session, start, outcomes)
     plan = await hub.catchUp.plan(session, sources)
+    session.fetching?.begin(plan.from, plan.position)
     await hub.inbox.begin(session, start.cursor)
   } catch (error) {
     // Nobody would take a session that is refused out of rooms to which it is not subscribed.
     for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.abandon(session, outcome.entry)
     throw error
   }
-  const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
+  // Whoever fetches reads the log by itself, and needs no gate.
+  const isBehind = session.fetching === undefined && (plan.replayed > 0 || plan.position < hub.line.delivered)
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
   // Where a replay begins the room was joined: whoever is cut in the middle of it comes back for the rest.

@@ -1,4 +1,5 @@
 /** What is kept of a connection that was lost, so that the client finds its rooms and metadata again. */
+import { CLOSE } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
 import type { Session } from './session.ts'
 
@@ -10,6 +11,11 @@ export interface Kept {
   readonly metadata: Record<string, unknown> | undefined
   /** Monotonic milliseconds until which it is kept. */
   readonly until: number
+}
+
+/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
+export function isLost(code: number): boolean {
+  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
 }
 
 /** Lost connections that are kept at a time: a network that fails takes everybody with it, and memory is bounded. */

@@ -4,6 +4,7 @@
  */
 import type { Encoding } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
+import { Fetching } from './fetching.ts'
 import type { Gate } from './gate.ts'
 import type { Identity } from './identity.ts'
 import type { MaybePromise } from './maybe-promise.ts'
@@ -78,6 +79,10 @@ export class Session implements Member {
   rate: RateState | undefined
   /** Stands while the session catches up with the log: nothing live passes it. */
   gate: Gate | undefined
+  /** What a session has whose client fetches what it receives. */
+  readonly fetching: Fetching | undefined
+  /** Whether the client pings by itself: then its silence says something. */
+  pings = false
   /** The last stored publish under way: the session's next answer comes after it. */
   storing: Promise<unknown> | undefined
   /** Whether a frame is being handled: the next waits in `waiting`. */
@@ -98,6 +103,7 @@ export class Session implements Member {
     this.identity = init.identity
     this.encoding = init.encoding
     this.wire = wire
+    this.fetching = wire.wake === undefined ? undefined : new Fetching()
     this.ip = init.ip
     this.addressKey = init.addressKey
     this.userAgent = init.userAgent
@@ -112,6 +118,17 @@ export class Session implements Member {
   /** Whether it is subscribed to native topics: not while it catches up. */
   get native(): boolean {
     return this.wire.native && this.gate === undefined
+  }
+
+  /** Whether silence means that the client is gone. */
+  get owesSigns(): boolean {
+    const { silence } = this.wire
+    return silence === 'dead' || (silence === 'allowed' && this.pings)
+  }
+
+  /** Whether it stands for somebody who sends a frame without being connected. */
+  get visiting(): boolean {
+    return this.wire.transport === 'none'
   }
 
   get closed(): boolean {
@@ -129,6 +146,10 @@ export class Session implements Member {
   deliver(message: Message): void {
     // Before `welcome` nothing may come; what is stored meanwhile is read from the log after it.
     if (this.state === 'closed' || this.state === 'connecting') return
+    if (this.fetching !== undefined && message.cursor !== undefined) {
+      this.wire.wake?.(message.cursor)
+      return
+    }
     if (this.gate !== undefined) {
       this.gate.hold(message)
       return
@@ -142,6 +163,11 @@ export class Session implements Member {
     if (this.state === 'closed' || messages.length === 0) return
     this.framesOut += messages.length
     this.wire.sendAll(messages.map((message) => message.encode(this.encoding)))
+  }
+
+  /** It has published a stored message itself, and gets no copy. */
+  published(cursor: number): void {
+    this.fetching?.skip(cursor)
   }
 
   subscriptionTo(topic: Topic): Subscription | undefined {

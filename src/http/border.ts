@@ -25,7 +25,12 @@ export class Border {
 
   /** A value as JSON, with bytes as `{"$bin": …}`. */
   answer(request: Request, value: unknown, status = 200): Response {
-    return new Response(encodeJson(value), { status, headers: { ...HEADERS, ...this.cors.headers(request) } })
+    return this.encoded(request, encodeJson(value), status)
+  }
+
+  /** A value that is encoded already. */
+  encoded(request: Request, json: string, status = 200): Response {
+    return new Response(json, { status, headers: { ...HEADERS, ...this.cors.headers(request) } })
   }
 
   /**
@@ -34,7 +39,12 @@ export class Border {
    */
   failure(request: Request, thrown: unknown, code: string | number = ''): Response {
     const error = TidingsError.from(inOurWords(thrown, code))
-    const response = this.answer(request, this.tell(request, error), error.status)
+    return this.refusal(request, error, this.tell(request, error))
+  }
+
+  /** The answer for a failure that was logged already. */
+  refusal(request: Request, error: TidingsError, body: FailureBody): Response {
+    const response = this.answer(request, body, error.status)
     for (const [name, value] of Object.entries(errorHeaders(error))) response.headers.set(name, value)
     return response
   }

@@ -15,11 +15,15 @@ import { fallback, unclearHost } from './fallback.ts'
 import { healthRoutes } from './health.ts'
 import { meRoutes } from './me.ts'
 import { clientScript, startPage } from './pages.ts'
+import { pollRoutes } from './poll.ts'
 import { publishRoutes } from './publish.ts'
 import { realtimeRoutes } from './realtime.ts'
 import { roomRoutes } from './rooms.ts'
+import { sendRoutes } from './send.ts'
+import { streamRoutes } from './sse.ts'
 import { statusRoutes } from './status.ts'
 import { swaggerRoutes } from './swagger.ts'
+import { ticketRoutes } from './ticket.ts'
 import { userRoutes } from './users.ts'
 
 export interface HttpOptions {
@@ -57,7 +61,15 @@ export function httpRoutes({ hub, door, log, verify, signForAnyone }: HttpOption
 }
 
 function clientRoutes(deps: HttpDeps): AnyElysia[] {
-  return [realtimeRoutes(deps), meRoutes(deps), statusRoutes(deps)]
+  return [
+    realtimeRoutes(deps),
+    streamRoutes(deps),
+    pollRoutes(deps),
+    sendRoutes(deps),
+    ticketRoutes(deps),
+    meRoutes(deps),
+    statusRoutes(deps),
+  ]
 }
 
 function adminRoutes(deps: HttpDeps): AnyElysia[] {

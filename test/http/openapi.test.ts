@@ -58,11 +58,15 @@ describe('the description', () => {
       'GET /realtime/connections',
       'GET /realtime/connections/{id}',
       'GET /realtime/me',
+      'GET /realtime/poll',
       'GET /realtime/rooms',
       'GET /realtime/rooms/{room}',
+      'GET /realtime/sse',
       'GET /realtime/users/{user_id}',
       'POST /realtime/publish',
       'POST /realtime/publish/batch',
+      'POST /realtime/send',
+      'POST /realtime/ticket',
       'POST /realtime/users/{user_id}/disconnect',
     ])
   })
@@ -102,15 +106,25 @@ describe('the description', () => {
     const { parameters, responses } = operationOf('get', '/realtime')
     expect((parameters ?? []).map(({ name }) => name)).toEqual([
       'token',
+      'ticket',
       'device_id',
       'rooms',
-      'format',
+      'cursor',
+      'resume',
+      'ack',
       'envelope',
+      'format',
       'close_reason',
       'Sec-WebSocket-Protocol',
     ])
     expect((parameters ?? []).every(({ description }) => description)).toBe(true)
     expect(Object.keys(responses)).toContain('101')
+  })
+
+  test('says that an event stream is one', () => {
+    expect(operationOf('get', '/realtime/sse').responses['200']).toMatchObject({
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    })
   })
 
   test('has numbers as numbers', () => {

@@ -32,6 +32,7 @@ class FakeNative implements NativeTopics {
 export class FakeWire implements Wire {
   readonly transport = 'websocket'
   readonly native: boolean
+  readonly silence = 'dead'
   readonly frames: ServerFrame[] = []
   ended: { code: number; reason: string } | undefined
   buffered = 0

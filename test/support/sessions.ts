@@ -9,6 +9,7 @@ import type { ServerFrame } from '../../src/protocol/frames.ts'
 /** The end of a wire that writes down what happens to it. */
 export class RecordingWire implements Wire {
   readonly transport = 'websocket'
+  readonly silence = 'dead'
   readonly native: boolean
   readonly frames: ServerFrame[] = []
   readonly topics = new Set<string>()
