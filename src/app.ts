@@ -11,7 +11,7 @@ import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { sleep } from './core/drain.ts'
+import { aborted, sleep } from './core/drain.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
@@ -100,8 +100,11 @@ function assemble(
     verifier.close?.()
     await hub.backend.close()
   }
-  const stop = async () => {
-    await hub.reporter.run('stop', app.hooks.onStop, (hook) => hook())
+  /** @param deadline ends the wait for the application's hooks. */
+  const stop = async (deadline?: AbortSignal) => {
+    const hooks = hub.reporter.run('stop', app.hooks.onStop, (hook) => hook()).then(() => true)
+    const finished = deadline === undefined ? await hooks : await Promise.race([hooks, aborted(deadline)])
+    if (!finished) hub.reporter.report(new Error('onStop has not finished within drain.deadline_ms'), 'stop')
     await release()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
@@ -148,8 +151,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log.info('server_draining', { reason, connections: hub.registry.size })
       if (delay_ms > 0) await sleep(delay_ms, abort.signal)
       await hub.drain(reason, abort.signal)
+      await stop(abort.signal)
       clearTimeout(deadline)
-      await stop()
       await server.stop(true)
       await adminServer?.stop(true)
       log.info('server_stopped', { reason })
