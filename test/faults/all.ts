@@ -2,14 +2,18 @@
 import { acrossTransports } from './across-transports.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
+import { instants } from './instants.ts'
 import { joinRace } from './join-race.ts'
+import { offlineStore } from './offline-store.ts'
 import { orderOnOneConnection } from './order-on-one-connection.ts'
 import { unrecoverable } from './unrecoverable.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
   acrossTransports,
   cutAndResume,
+  instants,
   joinRace,
+  offlineStore,
   orderOnOneConnection,
   unrecoverable,
 ].sort((a, b) => a.number - b.number) as never
