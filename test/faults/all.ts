@@ -1,5 +1,6 @@
 /** Every fault, in the order of their numbers. */
 import { acrossTransports } from './across-transports.ts'
+import { badDisk } from './bad-disk.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
 import { instants } from './instants.ts'
@@ -10,6 +11,7 @@ import { unrecoverable } from './unrecoverable.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
   acrossTransports,
+  badDisk,
   cutAndResume,
   instants,
   joinRace,
