@@ -7,6 +7,7 @@ import { instants } from './instants.ts'
 import { joinRace } from './join-race.ts'
 import { offlineStore } from './offline-store.ts'
 import { orderOnOneConnection } from './order-on-one-connection.ts'
+import { slowReaders } from './slow-readers.ts'
 import { unrecoverable } from './unrecoverable.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
@@ -17,5 +18,6 @@ export const FAULTS: readonly Fault<never>[] = [
   joinRace,
   offlineStore,
   orderOnOneConnection,
+  slowReaders,
   unrecoverable,
 ].sort((a, b) => a.number - b.number) as never
