@@ -1,6 +1,7 @@
 /** Every fault, in the order of their numbers. */
 import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
+import { churn } from './churn.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
 import { instants } from './instants.ts'
@@ -13,6 +14,7 @@ import { unrecoverable } from './unrecoverable.ts'
 export const FAULTS: readonly Fault<never>[] = [
   acrossTransports,
   badDisk,
+  churn,
   cutAndResume,
   instants,
   joinRace,
