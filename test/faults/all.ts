@@ -2,6 +2,7 @@
 import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
+import { clock } from './clock.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
 import { instants } from './instants.ts'
@@ -15,6 +16,7 @@ export const FAULTS: readonly Fault<never>[] = [
   acrossTransports,
   badDisk,
   churn,
+  clock,
   cutAndResume,
   instants,
   joinRace,
