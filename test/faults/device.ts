@@ -210,10 +210,10 @@ export class Device {
       if (resume.session) this.sessionsKept++
       else this.sessionsLost++
       if (!resume.session && rooms.length === 0 && this.options.rooms?.length) {
-        // What it had is forgotten: it names its rooms itself, from the same cursor.
+        // What it had is forgotten: it names its rooms itself, from the same cursor. What comes by this one counts for nothing.
         this.nameRooms = true
         this.connectionId = connection_id
-        this.hangUp()
+        this.reset()
         return
       }
     }
