@@ -10,6 +10,7 @@ import { joinRace } from './join-race.ts'
 import { offlineStore } from './offline-store.ts'
 import { orderOnOneConnection } from './order-on-one-connection.ts'
 import { slowReaders } from './slow-readers.ts'
+import { streams } from './streams.ts'
 import { unrecoverable } from './unrecoverable.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
@@ -23,5 +24,6 @@ export const FAULTS: readonly Fault<never>[] = [
   offlineStore,
   orderOnOneConnection,
   slowReaders,
+  streams,
   unrecoverable,
 ].sort((a, b) => a.number - b.number) as never
