@@ -69,6 +69,8 @@ export class Broadcaster {
     // What cannot be encoded is the publisher's to hear: in a later turn it would take the whole topic's queue with it.
     for (const channel of topic.channels)
       if (channel?.slices.some((members) => members > 0)) message.encode(channel.encoding)
+    const [one] = topic.looped.values()
+    if (one !== undefined) message.encode(one.encoding)
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -91,8 +93,12 @@ export class Broadcaster {
     this.scheduled = true
     setImmediate(() => {
       this.scheduled = false
-      this.turn()
-      if (this.busy.size > 0) this.schedule()
+      try {
+        this.turn()
+      } finally {
+        // A member that fails must not hold up the others: the round goes on behind it.
+        if (this.busy.size > 0) this.schedule()
+      }
     })
   }
 
@@ -100,8 +106,9 @@ export class Broadcaster {
   private turn(): void {
     let budget = SLICE_MEMBERS
     for (const busy of this.busy.values()) {
-      this.busy.delete(busy.topic)
+      // It stays where it is found meanwhile: whoever hears that a message is out publishes the next one to the same topic.
       budget -= this.serve(busy, budget)
+      this.busy.delete(busy.topic)
       if (busy.round !== undefined || busy.waiting.length > 0) this.busy.set(busy.topic, busy)
       if (budget <= 0) return
     }
