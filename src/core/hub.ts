@@ -150,7 +150,7 @@ export class Hub {
       intervalMs: config.heartbeat.interval_ms,
       timeoutMs: config.heartbeat.timeout_ms,
       expiryWarningMs: config.auth.expiry_warning_ms,
-      position: (session) => this.position(session),
+      position: (session) => this.catchUp.positionOf(session),
       close,
       end,
     })

@@ -94,7 +94,7 @@ export class Session implements Member {
   /** Monotonic milliseconds at which the credentials end. */
   expiresAt: number | undefined
   /** The position last said to the client with a heartbeat. */
-  toldPosition: string | undefined
+  toldPosition = 0
   /** Whether `token_expiring` was said for the present token. */
   expiryWarned = false
 

@@ -19,6 +19,11 @@ const BEARER = /\b(bearer\s+)[^\s,;"']+/gi
 /** The subprotocol that carries a token, also one that is no JWT. */
 const TOKEN_PROTOCOL = /\b(token\.)[\w.~+/=-]{16,}/g
 
+/** Whether a text may hold a credential, so that {@link redact} has to look closer. */
+export function isSuspicious(text: string): boolean {
+  return SUSPICIOUS.test(text)
+}
+
 export function isSecretKey(key: string): boolean {
   return SECRET_KEY.test(key)
 }
@@ -31,7 +36,7 @@ const SUSPICIOUS = /\.e|token\.|[=%":\s]/i
 
 /** The text without credentials. To be called with text that has been cut: it looks at every character. */
 export function redact(text: string): string {
-  if (!SUSPICIOUS.test(text)) return text
+  if (!isSuspicious(text)) return text
   return text
     .replace(RUN, withoutJwt)
     .replace(IN_URL, `$1${REDACTED}`)
