@@ -27,7 +27,9 @@ export class DeliveryLine {
   private head: number
   private at: number
   private running = false
+  /** In the order of their cursors, from `firstWaiter` on: at full speed there are thousands, and each message ends one. */
   private waiters: Waiter[] = []
+  private firstWaiter = 0
 
   /** @param delivered everything up to this cursor is older than any connection of this process. */
   constructor(deliver: Deliver, log: Log, delivered: number) {
@@ -52,7 +54,16 @@ export class DeliveryLine {
   /** Resolves when everything up to a cursor has been delivered; `undefined` where it has been. */
   reached(cursor: number): Promise<void> | undefined {
     if (cursor <= this.at) return undefined
-    return new Promise((resolve) => this.waiters.push({ cursor, resolve }))
+    return new Promise((resolve) => this.wait({ cursor, resolve }))
+  }
+
+  /** Publishers ask in the order of their cursors: the place is at the end, or close to it. */
+  private wait(waiter: Waiter): void {
+    const { waiters } = this
+    let place = waiters.length
+    while (place > this.firstWaiter && (waiters[place - 1] as Waiter).cursor > waiter.cursor) place--
+    if (place === waiters.length) waiters.push(waiter)
+    else waiters.splice(place, 0, waiter)
   }
 
   private run(): void {
@@ -112,9 +123,13 @@ export class DeliveryLine {
 
   private move(cursor: number): void {
     this.at = cursor
-    if (this.waiters.length === 0) return
-    const ready = this.waiters.filter((waiter) => waiter.cursor <= cursor)
-    this.waiters = this.waiters.filter((waiter) => waiter.cursor > cursor)
-    for (const { resolve } of ready) resolve()
+    const { waiters } = this
+    for (let next = waiters[this.firstWaiter]; next !== undefined && next.cursor <= cursor; ) {
+      next.resolve()
+      next = waiters[++this.firstWaiter]
+    }
+    if (this.firstWaiter < waiters.length) return
+    this.waiters = []
+    this.firstWaiter = 0
   }
 }

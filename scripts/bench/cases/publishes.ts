@@ -10,7 +10,7 @@ const PUBLISHERS = 200
 /** Messages of one publisher that are not acknowledged yet. */
 const IN_FLIGHT = 16
 /** One of so many times is kept: hundreds of thousands would tell the same. */
-const SAMPLED = 16
+const SAMPLED = 64
 /** The rooms that one publisher writes to in turn, where there are many. */
 const ROOMS_EACH = 5
 /** Messages a second of the second part, where the server has time to spare. */
