@@ -1,5 +1,5 @@
 import type { Case, Measured } from '../case.ts'
-import { echoes, longest } from '../echoes.ts'
+import { echoes, noticed } from '../echoes.ts'
 import { ACK, isMessage } from '../frames.ts'
 import type { Load } from '../load.ts'
 import { Publisher } from '../publisher.ts'
@@ -63,8 +63,7 @@ async function resume(load: Load, clients: number, cursor: number): Promise<void
 }
 
 async function assist(load: Load): Promise<Measured> {
-  const samples = await echoes(load, () => load.released())
-  return { echo_ms: samples, longest_ms: longest(samples) }
+  return await echoes(load, () => load.released())
 }
 
 export const replay: Case = {
@@ -75,8 +74,7 @@ export const replay: Case = {
     { key: 'seconds', title: 'from the first handshake to the last message', unit: 's', better: 'less' },
     { key: 'replayed', title: 'messages per second', unit: '/s', better: 'more' },
     { key: 'server_s', title: "server's time for all of it", unit: 's', better: 'less' },
-    { key: 'echo_ms', quantile: 0.99, title: 'a ping of somebody else, p99', unit: 'ms', better: 'less' },
-    { key: 'longest_ms', title: 'the longest of a round', unit: 'ms', better: 'less' },
+    ...noticed(),
   ],
   run,
   assist,
