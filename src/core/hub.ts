@@ -1,7 +1,7 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
-import { TidingsError } from '../protocol/errors.ts'
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
 import { AckBatches } from './ack-batches.ts'
 import { Admission } from './admission.ts'
@@ -142,7 +142,7 @@ export class Hub {
       slots,
       limits: admissionLimits(config),
       replace: (session) => this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false })),
-      reap: (session) => this.close(session, HEARTBEAT.code, HEARTBEAT.reason),
+      reap: (session) => this.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout'),
     })
     this.heartbeat = new Heartbeat({
       clock,
@@ -390,5 +390,3 @@ function keyScope(key: string): number {
   for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
   return hash % KEY_SCOPES
 }
-
-const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
