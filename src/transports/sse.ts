@@ -24,8 +24,9 @@ interface DirectController {
   close(error?: Error): void
 }
 
-/** One client's stream and its session. */
+/** One client's stream and its session. The runtime calls `pull` and `cancel`: it is the source of the response's body. */
 class EventStream implements Wire, Writable {
+  readonly type = 'direct'
   readonly transport = 'sse'
   readonly native = false
   readonly silence = 'allowed'
@@ -52,19 +53,34 @@ class EventStream implements Wire, Writable {
     this.session = new Session(admitted.init, this)
   }
 
-  /** The body of the response. The session opens when the runtime begins to send it. */
-  body(signal: AbortSignal): ReadableStream {
-    const abandon = () => this.abandon()
-    signal.addEventListener('abort', abandon, { once: true })
-    const source = {
-      type: 'direct',
-      pull: (controller: DirectController) => {
-        signal.removeEventListener('abort', abandon)
-        return this.open(controller)
-      },
-      cancel: () => this.gone(),
+  /** The runtime begins to send the body: the session opens. */
+  pull(controller: DirectController): Promise<void> {
+    const { admitted } = this
+    if (admitted === undefined) return Promise.resolve()
+    this.admitted = undefined
+    this.controller = controller
+    const over = new Promise<void>((resolve) => {
+      this.finish = resolve
+    })
+    this.add(retryEvent(RETRY_MS))
+    this.hub.open(this.session, admitted.start)
+    admitted.place.release()
+    return over
+  }
+
+  /** The client is gone, maybe before the body began. */
+  cancel(): void {
+    const { admitted } = this
+    this.admitted = undefined
+    if (admitted !== undefined) {
+      admitted.cancel()
+      return
     }
-    return new ReadableStream(source as unknown as UnderlyingDefaultSource)
+    clearTimeout(this.stallTimer)
+    this.controller = undefined
+    this.pending = []
+    this.hub.closed(this.session, ABNORMAL_CLOSURE, '')
+    this.finish?.()
   }
 
   send(data: Encoded): void {
@@ -124,20 +140,6 @@ class EventStream implements Wire, Writable {
     return true
   }
 
-  private open(controller: DirectController): Promise<void> {
-    const { admitted } = this
-    // The client left in the very moment in which the answer began.
-    if (admitted === undefined) return Promise.resolve()
-    this.admitted = undefined
-    this.controller = controller
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.finish = resolve
-    this.add(retryEvent(RETRY_MS))
-    this.hub.open(this.session, admitted.start)
-    admitted.place.release()
-    return promise
-  }
-
   private add(event: string): void {
     if (this.controller === undefined || this.isOverfull()) return
     this.pending.push(event)
@@ -168,24 +170,6 @@ class EventStream implements Wire, Writable {
     }
     drained.then(goOn, goOn)
   }
-
-  /** The client left before the stream began. */
-  private abandon(): void {
-    this.admitted?.cancel()
-    this.admitted = undefined
-  }
-
-  private gone(): void {
-    if (this.admitted !== undefined) {
-      this.abandon()
-      return
-    }
-    clearTimeout(this.stallTimer)
-    this.controller = undefined
-    this.pending = []
-    this.hub.closed(this.session, ABNORMAL_CLOSURE, '')
-    this.finish?.()
-  }
 }
 
 /**
@@ -206,5 +190,5 @@ export async function openStream(door: Door, hub: Hub, writer: StreamWriter, kno
     admitted.cancel()
     throw new TidingsError('unavailable', 'The client has left')
   }
-  return new EventStream(hub, writer, admitted).body(request.signal)
+  return new ReadableStream(new EventStream(hub, writer, admitted) as unknown as UnderlyingDefaultSource)
 }
