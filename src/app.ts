@@ -20,6 +20,7 @@ import type { SignToken } from './http/development.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
+import { QuietCollection } from './telemetry/quiet-collection.ts'
 import { Door } from './transports/handshake.ts'
 import { type SocketData, websocketHandler } from './transports/websocket.ts'
 
@@ -63,6 +64,7 @@ function assemble(
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
+  const collection = new QuietCollection(() => Bun.gc(true))
   const hub = new Hub({
     config,
     application: app,
@@ -73,7 +75,7 @@ function assemble(
     verify: (token) => verifier.verify(token),
     log,
     clock,
-    observers: [logObserver(log), { closed: (session, closing) => tickets.closed(session, closing) }],
+    observers: [logObserver(log), collection, { closed: (session, closing) => tickets.closed(session, closing) }],
   })
   const tickets = new TicketOffice({ tickets: hub.backend.tickets, clock, resumeMs: config.session.resume_ms })
   const door = new Door({
@@ -93,6 +95,7 @@ function assemble(
   })
   const release = async () => {
     hub.stop()
+    collection.stop()
     tickets.close()
     verifier.close?.()
     await hub.backend.close()

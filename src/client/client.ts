@@ -259,6 +259,7 @@ export class TidingsClient<App = unknown> {
     this.#rooms.welcomed(welcome.rooms)
     this.#intake.reconnected()
     this.#intake.handOn(frame)
+    for (const { room, since } of welcome.resume.gaps) this.#gap(room, since)
   }
 
   #lost(code: number | undefined): void {
@@ -295,12 +296,15 @@ export class TidingsClient<App = unknown> {
   }
 
   #roomTrouble(room: string, error: ClientError | undefined, since: string | undefined): void {
-    if (error !== undefined) {
-      this.#onError(error)
-      return
-    }
-    const gap = { rooms: [room], from: since, cursor: this.#intake.position.cursor }
-    this.#intake.handOn({ type: 'gap', payload: gap, room, timestamp: Date.now() / 1000 })
+    if (error === undefined) this.#gap(room, since)
+    else this.#onError(error)
+  }
+
+  /** @param room absent: the inbox. */
+  #gap(room: string | undefined, since: string | undefined): void {
+    const where = room === undefined ? { inbox: true } : { rooms: [room] }
+    const payload = { ...where, from: since, cursor: this.#intake.position.cursor }
+    this.#intake.handOn({ type: 'gap', payload, ...(room !== undefined && { room }), timestamp: Date.now() / 1000 })
   }
 
   async #sendLeave(room: string): Promise<void> {

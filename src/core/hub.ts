@@ -206,6 +206,7 @@ export class Hub {
    */
   open(session: Session, start: Start): void {
     this.registry.add(session)
+    if (start.kept !== undefined) start.kept.heir = session.connectionId
     this.heartbeat.begin(session)
     this.receiver.hold(session)
     // Whoever passed the door before it was shut would be missed by those who send everybody away.
@@ -235,15 +236,19 @@ export class Hub {
 
   /**
    * Takes over the connection of a client that comes back: what it had is kept for the new one, and where it is still open
-   * it is closed, before limits are counted.
+   * it is closed, before limits are counted. So is one that was given the same before and of which the client has not heard.
    */
   takeOver(connectionId: string, userId: string, deviceId: string): Kept | undefined {
-    const former = this.registry.get(connectionId)
-    if (former !== undefined && former.userId === userId && former.deviceId === deviceId) {
+    const close = (id: string | undefined): void => {
+      const former = id === undefined ? undefined : this.registry.get(id)
+      if (former === undefined || former.userId !== userId || former.deviceId !== deviceId) return
       this.resumables.keep(former)
       this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
     }
-    return this.resumables.take(connectionId, userId, deviceId)
+    close(connectionId)
+    const kept = this.resumables.find(connectionId, userId, deviceId)
+    close(kept?.heir)
+    return kept
   }
 
   /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
@@ -254,7 +259,6 @@ export class Hub {
     session.state = 'closed'
     session.gate = undefined
     this.rooms.leaveAll(session, gathered)
-    this.delivery.detach(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)
@@ -295,7 +299,7 @@ export class Hub {
 
   /** Publishes once for each key: a repeated one gets the first answer. */
   publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    const scope = '\n'
+    const scope = `\n${keyScope(key)}`
     return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
@@ -361,6 +365,18 @@ export class Hub {
     this.resumables.sweep()
     this.visitors.sweep()
   }
+}
+
+/**
+ * Scopes over which the keys of backends are spread. A scope remembers a few hundred keys, which is ample for a device and
+ * nothing for a backend that publishes a thousand a second.
+ */
+const KEY_SCOPES = 1024
+
+function keyScope(key: string): number {
+  let hash = 0
+  for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
+  return hash % KEY_SCOPES
 }
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }

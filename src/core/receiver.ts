@@ -184,14 +184,24 @@ export class Receiver {
 
   private handleRaw(session: Session, raw: string | Uint8Array): void {
     let id: string | undefined
+    let exchange: Exchange | undefined
     try {
       const value = this.decode(raw)
       id = frameIdOf(value)
-      const handled = this.deps.dispatch(new Exchange(session, parseClientFrame(value), this.deps.clock))
-      if (handled instanceof Promise) this.waitFor(session, handled, (error) => this.deps.fail(session, error, id))
+      exchange = new Exchange(session, parseClientFrame(value), this.deps.clock)
+      const handled = this.deps.dispatch(exchange)
+      if (handled instanceof Promise)
+        this.waitFor(session, handled, (error) => this.failed(session, error, id, exchange))
     } catch (error) {
-      this.deps.fail(session, error, id)
+      this.failed(session, error, id, exchange)
     }
+  }
+
+  /** Answers a frame with what went wrong, where nothing has answered it yet. */
+  private failed(session: Session, error: unknown, id: string | undefined, exchange: Exchange | undefined): void {
+    if (exchange?.answered) return
+    if (exchange !== undefined) exchange.answered = true
+    this.deps.fail(session, error, id)
   }
 
   private handleSubmitted(session: Session, { run, resolve, reject }: SubmittedFrame): void {

@@ -65,8 +65,12 @@ export class Session implements Member {
   lastInbound: number
   /** Monotonic milliseconds of the last ping that went out. */
   lastPing: number
-  /** The topics that many share: the rooms, and everybody's. */
+  /** The topics of the rooms joined. */
   subscriptions: Subscription[] = []
+  /** Whether it is in the native topic of its user, which exists where the user has more than one connection. */
+  sharesUser = false
+  /** The same of its device. */
+  sharesDevice = false
   metadata: Record<string, unknown> | undefined
   framesIn = 0
   bytesIn = 0
@@ -140,7 +144,8 @@ export class Session implements Member {
 
   /** Hands over a message that others receive too. */
   deliver(message: Message): void {
-    if (this.state === 'closed') return
+    // Before `welcome` nothing may come; what is stored meanwhile is read from the log after it.
+    if (this.state === 'closed' || this.state === 'connecting') return
     if (this.fetching !== undefined && message.cursor !== undefined) {
       this.wire.wake?.(message.cursor)
       return

@@ -16,7 +16,7 @@ import type { Ticket, TicketHolder } from '../core/ports/tickets.ts'
 import type { SessionInit } from '../core/session.ts'
 import { encodingFor, type Framing } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
-import { cursorOf, deviceOf, envelopeOf, formatOf, userAgentOf } from './parameters.ts'
+import { cursorOf, deviceOf, envelopeOf, formatOf, shared, userAgentOf } from './parameters.ts'
 
 export interface DoorDeps {
   readonly hub: Hub
@@ -133,8 +133,8 @@ export class Door {
       encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query), entrance.framing),
       explicitAck: query.get('ack') === 'explicit',
       durableDevice: identity.deviceId !== undefined || query.has('device_id'),
-      ip: address,
-      addressKey: key,
+      ip: shared.of(address),
+      addressKey: shared.of(key),
       userAgent: userAgentOf(request),
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),

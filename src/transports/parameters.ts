@@ -1,5 +1,7 @@
 /** What the address of a connection says of it. Everything that is malformed is refused with the name of its field. */
+
 import type { Identity } from '../core/identity.ts'
+import { Interned } from '../core/interned.ts'
 import type { Session } from '../core/session.ts'
 import { parseCursor } from '../protocol/cursor.ts'
 import type { Envelope, Format } from '../protocol/encoding.ts'
@@ -57,8 +59,12 @@ export function cursorOf(query: URLSearchParams, header: string | null = null): 
 /** User agents longer than this are cut: they are kept for every connection. */
 const MAX_USER_AGENT_LENGTH = 256
 
+/** Addresses and user agents: what many connections have in common is kept once. */
+export const shared = new Interned()
+
 export function userAgentOf(request: Request): string | undefined {
-  return request.headers.get('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH)
+  const agent = request.headers.get('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH)
+  return agent === undefined ? undefined : shared.of(agent)
 }
 
 /**

@@ -15,7 +15,8 @@ interface Frame {
 /** A server with these handlers, and one client of it. */
 async function serving(app: Tidings, input: ConfigInput = {}) {
   const secret = newSecret()
-  const config = configFrom({ ...input, server: { port: 0, host: '127.0.0.1' }, auth: { secret } }, 'production')
+  const settings = { ...input, server: { port: 0, host: '127.0.0.1' }, store: { path: ':memory:' }, auth: { secret } }
+  const config = configFrom(settings, 'production')
   const server = await startServer(config, { app, mode: 'production', log: silentLog })
   const token = await issueToken(secret, { user_id: 'alice' }, 3600)
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/realtime?token=${token}`)

@@ -54,7 +54,7 @@ export class RecordingWire implements Wire {
   }
 }
 
-/** A session on a wire that writes down, for tests of one part of the core. */
+/** An open session on a wire that writes down, for tests of one part of the core. */
 export function makeSession(
   clock: Clock,
   identity: Partial<Identity> = {},
@@ -78,5 +78,6 @@ export function makeSession(
     },
     wire,
   )
+  session.state = 'open'
   return session as Session & { readonly wire: RecordingWire }
 }

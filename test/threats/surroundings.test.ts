@@ -23,7 +23,7 @@ test('a hostile .env, bunfig.toml, package.json and tsconfig.json beside the bin
     },
   })
   expect(existsSync(join(server.folder, 'owned'))).toBe(false)
-  expect(server.lines[0]).toMatchObject({ event: 'server_started', version_mode: 'production' })
+  expect(server.lines[0]).toMatchObject({ event: 'server_started', mode: 'production' })
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
 })
 

@@ -27,6 +27,8 @@ const START_PAGES = 16_000
 const PAUSE_PAGES = 1000
 /** Copies without a pause before there is one whatever is left: a log that grows faster than it is copied is held up. */
 const MAX_ROUNDS = 4
+/** Pages in the log at which writing pauses at once, while the first copies are under way: 160 MiB. */
+const HOLD_PAGES = 40_000
 /** Milliseconds after which a pause ends whatever the disk does. */
 const MAX_PAUSE_MS = 1000
 /** Milliseconds for which the thread's end is waited for. */
@@ -44,6 +46,8 @@ export class Checkpointer {
   private worker: Worker | undefined
   private state: 'idle' | 'copying' | 'pausing' | 'waiting' | 'closed' = 'idle'
   private rounds = 0
+  /** Whether there was a pause in this go already. */
+  private held = false
   private pauseTimer: ReturnType<typeof setTimeout> | undefined
   private retryTimer: ReturnType<typeof setTimeout> | undefined
   private warned = false
@@ -57,13 +61,14 @@ export class Checkpointer {
 
   /** To be called after every commit. */
   committed(): void {
-    if (this.state !== 'idle' && this.state !== 'waiting') return
+    if (this.state === 'pausing' || this.state === 'closed') return
     const pages = this.size.get()?.log ?? 0
     if (pages > WARN_PAGES && !this.warned) {
       this.warned = true
       this.options.log.warn('store_checkpoint_late', { pages })
     }
     if (this.state === 'idle' && pages >= START_PAGES) this.start()
+    else if (this.state === 'copying' && pages >= HOLD_PAGES && !this.held) this.hold()
   }
 
   /** Ends the thread. */
@@ -90,6 +95,7 @@ export class Checkpointer {
     }
     this.state = 'copying'
     this.rounds = 0
+    this.held = false
     this.send({ restart: false })
   }
 
@@ -107,16 +113,22 @@ export class Checkpointer {
       this.finish(reply.restarted)
     } else if (this.state === 'copying') {
       this.rounds++
-      if (reply.left > PAUSE_PAGES && this.rounds < MAX_ROUNDS) this.send({ restart: false })
-      else this.pause()
+      if (reply.left > PAUSE_PAGES && this.rounds < MAX_ROUNDS && !this.held) this.send({ restart: false })
+      else this.copyLast()
     }
   }
 
-  private pause(): void {
+  private copyLast(): void {
     this.state = 'pausing'
-    this.options.pause()
-    this.pauseTimer = setTimeout(() => this.endPause(), MAX_PAUSE_MS)
+    this.hold()
     this.send({ restart: true })
+  }
+
+  private hold(): void {
+    this.held = true
+    this.options.pause()
+    clearTimeout(this.pauseTimer)
+    this.pauseTimer = setTimeout(() => this.endPause(), MAX_PAUSE_MS)
   }
 
   private finish(done: boolean): void {

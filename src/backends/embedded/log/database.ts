@@ -85,7 +85,8 @@ function primaryCode(error: unknown): number | undefined {
   return error instanceof SQLiteError ? error.errno & 0xff : undefined
 }
 
-function explainOpening(path: string, error: unknown): string {
+/** Why a store cannot be opened, and how to go on. */
+export function explainOpening(path: string, error: unknown): string {
   const why = explain(error)
   const code = primaryCode(error)
   if (isDamaged(error)) {

@@ -10,7 +10,7 @@ import type { MessageLog } from '../../../core/ports/log.ts'
 import { Answers } from './answers.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { Found } from './continuity.ts'
-import { explain, IN_MEMORY, openDatabase } from './database.ts'
+import { explain, explainOpening, IN_MEMORY, openDatabase } from './database.ts'
 import { fingerprint } from './file-identity.ts'
 import { Maintenance } from './maintenance.ts'
 import { SqliteMessageLog } from './message-log.ts'
@@ -93,7 +93,7 @@ function open(options: StoreOptions, db: Database, lock: StoreLock | undefined, 
   } catch (error) {
     db.close(true)
     if (error instanceof StoreError) throw error
-    throw new StoreError(`The store ${options.path} cannot be opened: ${explain(error)}.`, { cause: error })
+    throw new StoreError(explainOpening(options.path, error), { cause: error })
   }
 }
 
