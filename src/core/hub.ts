@@ -247,6 +247,7 @@ export class Hub {
       const former = id === undefined ? undefined : this.registry.get(id)
       if (former === undefined || former.userId !== userId || former.deviceId !== deviceId) return
       this.resumables.keep(former)
+      this.rooms.linger(former, this.clock.monotonic() + TAKE_OVER_MS)
       this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
     }
     close(connectionId)
@@ -262,6 +263,8 @@ export class Hub {
     if (isLost(code)) this.resumables.keep(session)
     session.state = 'closed'
     session.gate = undefined
+    const graceMs = this.config.presence.grace_ms
+    if (graceMs > 0 && isLost(code) && !gathered) this.rooms.linger(session, this.clock.monotonic() + graceMs)
     this.rooms.leaveAll(session, gathered)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
@@ -373,6 +376,7 @@ export class Hub {
     this.backend.sweep()
     this.resumables.sweep()
     this.visitors.sweep()
+    this.rooms.sweep(this.clock.monotonic())
   }
 }
 
@@ -387,5 +391,8 @@ function keyScope(key: string): number {
   for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
   return hash % KEY_SCOPES
 }
+
+/** Milliseconds within which a connection that takes another over must stand in its rooms, or its user has left them. */
+const TAKE_OVER_MS = 10_000
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
