@@ -5,7 +5,7 @@
  * runtime writes once per socket and turn, however many messages there are, and that is where throughput comes from.
  */
 import type { Message } from './message.ts'
-import { type Channel, type Member, SLICE_MEMBERS, type Topic } from './topic.ts'
+import { type Channel, type Member, type Members, SLICE_MEMBERS, type Topic } from './topic.ts'
 import type { NativeTopics } from './wire.ts'
 
 interface Delivery {
@@ -69,6 +69,8 @@ export class Broadcaster {
     // What cannot be encoded is the publisher's to hear: in a later turn it would take the whole topic's queue with it.
     for (const channel of topic.channels)
       if (channel?.slices.some((members) => members > 0)) message.encode(channel.encoding)
+    const single = firstOf(topic.looped)
+    if (single !== undefined) message.encode(single.encoding)
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -128,6 +130,7 @@ export class Broadcaster {
     }
     for (const channel of topic.channels) if (channel !== undefined) endRound(channel)
     busy.round = undefined
+    topic.passed((round.deliveries.at(-1) as Delivery).message)
     for (const { done } of round.deliveries) done?.()
     return Math.max(served, 1)
   }
@@ -140,6 +143,7 @@ export class Broadcaster {
       }
     }
     for (const member of topic.looped.values()) if (member !== delivery.except) member.deliver(delivery.message)
+    topic.passed(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {
@@ -170,7 +174,13 @@ function startRound(busy: Busy): Round {
 
 function sizeFor(topic: Topic, message: Message): number {
   const channel = topic.channels.find((candidate) => candidate !== undefined)
-  return channel === undefined ? 0 : message.encode(channel.encoding).length
+  const encoding = channel?.encoding ?? firstOf(topic.looped)?.encoding
+  return encoding === undefined ? 0 : message.encode(encoding).length
+}
+
+function firstOf(members: Members): Member | undefined {
+  for (const member of members.values()) return member
+  return undefined
 }
 
 /** Slices that emptied at the end are forgotten, so that a crowd that left costs nothing. */

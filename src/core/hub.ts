@@ -18,6 +18,7 @@ import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
 import { Inbox } from './inbox.ts'
+import { Laggards } from './laggards.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
 import { DeliveryLine } from './line.ts'
 import type { Log } from './log.ts'
@@ -82,6 +83,7 @@ export class Hub {
   readonly reporter: Reporter
   private readonly idempotency: Idempotency<Published>
   private readonly presence: Presence
+  private readonly laggards: Laggards
   private readonly slow: SlowConsumers
   private readonly timer: ReturnType<typeof setInterval>
   private leaving = false
@@ -99,7 +101,9 @@ export class Hub {
     const fail = this.fail.bind(this)
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
     const store = this.backend.log
-    this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
+    const maxPendingBytes = config.limits.max_pending_bytes
+    this.laggards = new Laggards({ clock, maxPendingBytes, delivered: () => this.line.delivered })
+    this.slow = new SlowConsumers(this.registry, maxPendingBytes, close, this.laggards)
     this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
       this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
@@ -266,6 +270,7 @@ export class Hub {
     const graceMs = this.config.presence.grace_ms
     if (graceMs > 0 && isLost(code) && !gathered) this.rooms.linger(session, this.clock.monotonic() + graceMs)
     this.rooms.leaveAll(session, gathered)
+    this.laggards.forget(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)

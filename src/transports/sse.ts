@@ -37,6 +37,7 @@ class EventStream implements Wire, Writable {
   private finish: (() => void) | undefined
   /** Sent and not yet written. */
   private pending: string[] = []
+  /** Bytes of it that came since the client stopped reading. */
   private pendingBytes = 0
   /** Bytes that the runtime took and could not pass on; 0: the client reads. */
   private stalledBytes = 0
@@ -98,8 +99,9 @@ class EventStream implements Wire, Writable {
     this.add(heartbeatEvent(newest > Number(position) ? String(newest) : position))
   }
 
+  /** What is only waiting for the end of the turn is nobody's fault. */
   bufferedBytes(): number {
-    return this.pendingBytes + this.stalledBytes
+    return this.stalledBytes === 0 ? 0 : this.stalledBytes + this.pendingBytes
   }
 
   takePending(): readonly string[] {
@@ -141,20 +143,15 @@ class EventStream implements Wire, Writable {
   }
 
   private add(event: string): void {
-    if (this.controller === undefined || this.isOverfull()) return
+    if (this.controller === undefined) return
     this.pending.push(event)
     if (this.stalledBytes === 0) {
-      this.pendingBytes += event.length
       if (this.pending.length === 1) this.writer.schedule(this)
       return
     }
-    this.pendingBytes += Buffer.byteLength(event)
-    // From here on nothing is kept: the client is about to be cut off, and reads it from the log when it is back.
-    if (this.isOverfull()) this.hub.pressure(this.bufferedBytes())
-  }
-
-  private isOverfull(): boolean {
-    return this.stalledBytes > 0 && this.bufferedBytes() > this.hub.config.limits.max_pending_bytes
+    const bytes = Buffer.byteLength(event)
+    this.pendingBytes += bytes
+    this.hub.pressure(bytes)
   }
 
   private stall(drained: Promise<unknown>, bytes: number): void {

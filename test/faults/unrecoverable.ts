@@ -165,7 +165,9 @@ class Site implements AsyncDisposable {
           frame.type === 'note' && (frame.room !== undefined) === isOfRoom ? [Number(frame.payload)] : [],
         )
       const isThere = (isOfRoom: boolean) => numbersOf(isOfRoom).includes(sentinel)
-      await until(() => isThere(true) && isThere(false)).catch(() => must(false, `by ${way} from ${from} the sentinel did not come: ${JSON.stringify(hearing.frames.slice(-3))}`))
+      await until(() => isThere(true) && isThere(false)).catch(() =>
+        must(false, `by ${way} from ${from} the sentinel did not come: ${JSON.stringify(hearing.frames.slice(-3))}`),
+      )
       const told = (isOfRoom: boolean) => numbersOf(isOfRoom).filter((n) => n >= 0)
       // The inbox and the room had the same numbers; a join is of the room alone.
       if (way !== 'join' && room === 'lobby')
