@@ -5,7 +5,7 @@
  * runtime writes once per socket and turn, however many messages there are, and that is where throughput comes from.
  */
 import type { Message } from './message.ts'
-import { type Channel, type Member, type Members, SLICE_MEMBERS, type Topic } from './topic.ts'
+import { type Channel, type Member, SLICE_MEMBERS, type Topic } from './topic.ts'
 import type { NativeTopics } from './wire.ts'
 
 interface Delivery {
@@ -69,8 +69,8 @@ export class Broadcaster {
     // What cannot be encoded is the publisher's to hear: in a later turn it would take the whole topic's queue with it.
     for (const channel of topic.channels)
       if (channel?.slices.some((members) => members > 0)) message.encode(channel.encoding)
-    const single = firstOf(topic.looped)
-    if (single !== undefined) message.encode(single.encoding)
+    const [one] = topic.looped.values()
+    if (one !== undefined) message.encode(one.encoding)
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -93,8 +93,12 @@ export class Broadcaster {
     this.scheduled = true
     setImmediate(() => {
       this.scheduled = false
-      this.turn()
-      if (this.busy.size > 0) this.schedule()
+      try {
+        this.turn()
+      } finally {
+        // A member that fails must not hold up the others: the round goes on behind it.
+        if (this.busy.size > 0) this.schedule()
+      }
     })
   }
 
@@ -102,8 +106,9 @@ export class Broadcaster {
   private turn(): void {
     let budget = SLICE_MEMBERS
     for (const busy of this.busy.values()) {
-      this.busy.delete(busy.topic)
+      // It stays where it is found meanwhile: whoever hears that a message is out publishes the next one to the same topic.
       budget -= this.serve(busy, budget)
+      this.busy.delete(busy.topic)
       if (busy.round !== undefined || busy.waiting.length > 0) this.busy.set(busy.topic, busy)
       if (budget <= 0) return
     }
@@ -174,13 +179,9 @@ function startRound(busy: Busy): Round {
 
 function sizeFor(topic: Topic, message: Message): number {
   const channel = topic.channels.find((candidate) => candidate !== undefined)
-  const encoding = channel?.encoding ?? firstOf(topic.looped)?.encoding
+  const [one] = topic.looped.values()
+  const encoding = channel?.encoding ?? one?.encoding
   return encoding === undefined ? 0 : message.encode(encoding).length
-}
-
-function firstOf(members: Members): Member | undefined {
-  for (const member of members.values()) return member
-  return undefined
 }
 
 /** Slices that emptied at the end are forgotten, so that a crowd that left costs nothing. */

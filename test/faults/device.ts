@@ -98,6 +98,15 @@ export class Device {
     this.socket?.close(4999)
   }
 
+  /** Ends the connection without a word; it comes back. */
+  reset(): void {
+    const { socket } = this
+    if (socket === undefined) return
+    this.forget(socket)
+    socket.terminate()
+    this.ended(1006)
+  }
+
   /** Leaves the connection as it is, unread and unclosed, and comes back by another one. */
   abandon(): void {
     const { socket } = this

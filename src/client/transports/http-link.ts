@@ -48,9 +48,10 @@ export class HttpLink implements Link {
   }
 
   close(): void {
+    if (this.over) return
     this.over = true
-    this.#sender.stop()
-    this.#request.abort()
+    // The session ends with its stream, and would be gone before the last acknowledgement came.
+    void this.#sender.finish().then(() => this.#stop())
   }
 
   /** Asks for something to receive. @returns nothing where the link is over. */
@@ -94,7 +95,13 @@ export class HttpLink implements Link {
 
   #end(end: End): void {
     if (this.over) return
-    this.close()
+    this.over = true
+    this.#stop()
     this.#events.ended(end)
+  }
+
+  #stop(): void {
+    this.#sender.stop()
+    this.#request.abort()
   }
 }

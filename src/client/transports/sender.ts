@@ -32,7 +32,8 @@ export class Sender {
   readonly #events: SenderEvents
   #request = new AbortController()
   #waiting: Waiting[] = []
-  #busy = false
+  /** Until nothing waits. */
+  #draining: Promise<void> | undefined
   #stopped = false
 
   constructor(environment: Environment, target: Target, events: SenderEvents) {
@@ -46,10 +47,15 @@ export class Sender {
     const text = jsonCodec.encode({ connection_id: connectionId, ...frame }) as string
     checkSize(text, maxBytes)
     this.#waiting.push({ text, id: (frame as { id?: string }).id })
-    if (this.#busy) return
-    this.#busy = true
     // Whatever else is said in this turn goes along.
-    queueMicrotask(() => void this.#drain())
+    this.#draining ??= Promise.resolve().then(() => this.#drain())
+  }
+
+  /** Says what waits and wants no answer, such as the last acknowledgement; the rest is for the next connection. */
+  async finish(): Promise<void> {
+    this.#waiting = this.#waiting.filter(({ id }) => id === undefined)
+    this.#request.abort()
+    if (this.#waiting.length > 0) await this.#draining
   }
 
   stop(): void {
@@ -60,7 +66,7 @@ export class Sender {
 
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) await this.#post(this.#waiting.splice(0, BATCH))
-    this.#busy = false
+    this.#draining = undefined
   }
 
   async #post(batch: readonly Waiting[]): Promise<void> {
