@@ -135,7 +135,7 @@ class PollConnection implements Wire {
     clearTimeout(this.timer)
     const { held } = this
     if (held !== undefined) this.sayFarewell(held)
-    else if (this.waiting.length > 0) this.timer = setTimeout(this.forget, this.hub.config.poll.grace_ms)
+    else if (this.waiting.length > 0) this.keepFarewell()
     else this.forget()
   }
 
@@ -200,6 +200,12 @@ class PollConnection implements Wire {
     if (fetching !== undefined) fetching.given = Math.max(fetching.given, position)
     this.leave(held)
     held.answer({ connectionId, cursor: formatCursor(position), messages })
+  }
+
+  /** Keeps what the client was told at the end for as long as it would be waited for. No reason for a process to stay. */
+  private keepFarewell(): void {
+    this.timer = setTimeout(this.forget, this.hub.config.poll.grace_ms)
+    this.timer.unref()
   }
 
   /** Answers the last poll of a session that has ended: what it was told at its end. */
