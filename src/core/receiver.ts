@@ -2,7 +2,7 @@
  * What happens to bytes from a client: counted, judged, decoded and handled, one frame at a time for each session and in
  * order. A frame whose handling takes its time makes the next ones wait in a bounded queue.
  */
-import { TidingsError } from '../protocol/errors.ts'
+import { connectionEnded, TidingsError } from '../protocol/errors.ts'
 import type { FrameLimits } from '../protocol/frame-limits.ts'
 import { type ClientFrame, frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { decodeJson } from '../protocol/json.ts'
@@ -92,7 +92,7 @@ export class Receiver {
    */
   async submit(session: Session, value: unknown, bytes: number, reply: (frame: ServerFrame) => void): Promise<void> {
     const { clock, limiter } = this.deps
-    if (session.closed) throw new TidingsError('not_found', 'The connection has ended')
+    if (session.closed) throw connectionEnded()
     const now = clock.monotonic()
     session.framesIn++
     session.bytesIn += bytes
@@ -140,7 +140,7 @@ export class Receiver {
   /** Gives up what has waited for a session that is gone. */
   abandon(session: Session): void {
     for (const waiting of session.waiting ?? []) {
-      if (isSubmitted(waiting)) waiting.reject(new TidingsError('not_found', 'The connection has ended'))
+      if (isSubmitted(waiting)) waiting.reject(connectionEnded())
     }
     session.waiting = undefined
   }

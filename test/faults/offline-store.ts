@@ -32,7 +32,10 @@ export const offlineStore: Fault<Size> = {
   long: { messages: 1000, cuts: 300, kills: 10 },
 
   async run({ messages, cuts, kills }, chance) {
-    await using server = await FaultServer.start({ config: { inbox: { max_messages: 100_000 } } })
+    const durability = chance.pick(['process', 'full'] as const)
+    await using server = await FaultServer.start({
+      config: { store: { durability }, inbox: { max_messages: 100_000 }, drain: { window_ms: 50 } },
+    })
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
     const devices: { device: Device; proxy: FaultProxy }[] = []
@@ -82,7 +85,9 @@ export const offlineStore: Fault<Size> = {
     const killing = (async () => {
       for (let n = 0; n < kills; n++) {
         await Bun.sleep(chance.below(((messages * PAUSE_MS) / kills) * 2))
-        await server.kill()
+        // Now and then in peace: then nobody has to be told that something went wrong.
+        if (chance.below(3) === 0) must((await server.stop()) === 0, 'a stop in peace failed')
+        else await server.kill()
         await server.start()
         // Right after the start, when everybody is read what was missed.
         if (n % 2 === 0) {
@@ -113,6 +118,7 @@ export const offlineStore: Fault<Size> = {
       all.filter((device) => namesCursor(device) === names).reduce((sum, { app }) => sum + app.duplicates, 0)
     must(again(true) === 0, `${again(true)} messages came again to devices that named their cursor`)
     return {
+      durability,
       published: ledger.count('ok'),
       retried: publisher.retried,
       delivered: apps.reduce((sum, { got }) => sum + got.length, 0),

@@ -36,6 +36,8 @@ export class FaultProxy implements AsyncDisposable {
   accepted = 0
   /** Bytes that black holes have taken. */
   swallowed = 0
+  /** Replies lost on request, see {@link dropReplyTo}. */
+  repliesDropped = 0
   private readonly server: Server
   private readonly links = new Set<Link>()
   private readonly target: { readonly host: string; readonly port: number }
@@ -103,6 +105,7 @@ export class FaultProxy implements AsyncDisposable {
   takesReply(chunk: Buffer): boolean {
     if (!this.replyToDrop?.test(chunk.toString('latin1'))) return false
     this.replyToDrop = undefined
+    this.repliesDropped++
     return true
   }
 

@@ -3,6 +3,7 @@ import type { ServerFrame } from '../../protocol/frames.ts'
 import type { Environment } from '../environment.ts'
 import type { ClientError } from '../error.ts'
 import type { TransportName } from '../ladder.ts'
+import type { Heartbeat } from '../liveness.ts'
 import { endingError } from './closing.ts'
 import { failureOf, headersOf, refusalOf } from './refusal.ts'
 import { Sender } from './sender.ts'
@@ -14,6 +15,7 @@ export type Receive = (link: HttpLink, environment: Environment, target: Target,
 export class HttpLink implements Link {
   readonly name: TransportName
   readonly needsPing = false
+  readonly heartbeat: Heartbeat | undefined
   maxBytes: number | undefined
   connectionId: string | undefined
   over = false
@@ -26,8 +28,14 @@ export class HttpLink implements Link {
   /** What the last frame announced the end with. */
   #ending: ClientError | undefined
 
-  constructor(name: TransportName, receive: Receive, environment: Environment, target: Target, events: LinkEvents) {
+  constructor(
+    [name, receive, heartbeat]: readonly [TransportName, Receive, Heartbeat?],
+    environment: Environment,
+    target: Target,
+    events: LinkEvents,
+  ) {
     this.name = name
+    this.heartbeat = heartbeat
     this.#environment = environment
     this.#target = target
     this.#events = events
@@ -71,15 +79,10 @@ export class HttpLink implements Link {
     return undefined
   }
 
-  /** Gives the request that is under way up. */
-  abandon(): void {
-    this.#request.abort(new Error('no answer in time'))
-  }
-
   take(frame: ServerFrame): void {
     if (this.over) return
     if (frame.type === 'welcome') this.#welcomed = true
-    this.#ending = endingError(frame)
+    this.#ending = endingError(frame, this.#welcomed)
     this.#events.frame(frame)
   }
 

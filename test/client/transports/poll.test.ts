@@ -83,6 +83,15 @@ describe('polling', () => {
     expect(been()).toEqual(['waiting 500 ms unreachable'])
   })
 
+  test('does not open a new session after the server has said that it leaves', async () => {
+    const { polls, answer, been } = await open()
+    await answer('101', [
+      { type: 'server_draining', payload: { reason: 'deploy', reconnect_after_ms: 1234 }, timestamp: 1 },
+    ])
+    expect(been()).toEqual(['waiting 1234 ms draining'])
+    expect(polls()).toHaveLength(2)
+  })
+
   test('obeys what a proxy says in Retry-After', async () => {
     const { polls, been } = await open()
     polls()
