@@ -90,11 +90,6 @@ export class RawSocket {
     socket.on('close', () => this.end('reset'))
   }
 
-  /** What has come and was not taken, as text. */
-  get text(): string {
-    return this.received.toString()
-  }
-
   /** Connects to the server at this address. The socket stays half open where the server ends its side. */
   static open(url: string): Promise<RawSocket> {
     const { hostname, port } = new URL(url)
