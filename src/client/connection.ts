@@ -220,6 +220,7 @@ export class Connection {
     this.#options.tokens.accepted()
     this.#ladder.worked(link.name)
     if (this.#ladder.above() === 'websocket') this.#climb.wait()
+    else this.#climb.arrived()
     this.#events.welcome(welcome, frame)
     // A listener of the welcome may have closed the client.
     if (this.#link === link) this.#become({ state: 'open', transport: link.name })
@@ -257,10 +258,9 @@ export class Connection {
     else this.#drop(end)
     this.#failures = lived ? 1 : this.#failures + 1
     const error = end.error ?? new ClientError('unreachable', 'The connection ended')
-    if (error.code === 'RT_002' || end.code === 4001) {
-      if (this.#options.tokens.retire()) void this.#attempt()
-      else this.#become({ state: 'suspended', error })
-    } else if (error.reconnect) this.#retry(error, backoff(this.#failures, random))
+    const isOfToken = error.code === 'RT_002' || end.code === 4001
+    if (isOfToken && this.#options.tokens.retire()) void this.#attempt()
+    else if (error.reconnect && !isOfToken) this.#retry(error, backoff(this.#failures, random))
     else this.#become({ state: 'suspended', error })
   }
 

@@ -135,6 +135,7 @@ export class Broadcaster {
     }
     for (const channel of topic.channels) if (channel !== undefined) endRound(channel)
     busy.round = undefined
+    topic.passed((round.deliveries.at(-1) as Delivery).message)
     for (const { done } of round.deliveries) done?.()
     return Math.max(served, 1)
   }
@@ -147,6 +148,7 @@ export class Broadcaster {
       }
     }
     for (const member of topic.looped.values()) if (member !== delivery.except) member.deliver(delivery.message)
+    topic.passed(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {
@@ -177,7 +179,9 @@ function startRound(busy: Busy): Round {
 
 function sizeFor(topic: Topic, message: Message): number {
   const channel = topic.channels.find((candidate) => candidate !== undefined)
-  return channel === undefined ? 0 : message.encode(channel.encoding).length
+  const [one] = topic.looped.values()
+  const encoding = channel?.encoding ?? one?.encoding
+  return encoding === undefined ? 0 : message.encode(encoding).length
 }
 
 /** Slices that emptied at the end are forgotten, so that a crowd that left costs nothing. */

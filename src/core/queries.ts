@@ -71,7 +71,9 @@ function candidates(hub: Hub, filter: ConnectionFilter, room: Room | undefined):
 }
 
 function* membersOf(room: Room): Iterable<Session> {
-  for (const userId of room.members.keys()) yield* room.members.get(userId)
+  for (const userId of room.members.keys()) {
+    for (const session of room.members.get(userId)) if (!session.closed) yield session
+  }
 }
 
 function matches(session: Session, filter: ConnectionFilter, room: Room | undefined, now: number): boolean {

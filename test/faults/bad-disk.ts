@@ -50,7 +50,7 @@ async function fullDisk(messages: number): Promise<number> {
       under: ['unshare', '--map-root-user', '--mount', 'sh', '-c', mount, disk],
     })
     // The file system is the server's own: it is reached through the server.
-    const filler = join(`/proc/${server.pid}/root`, disk, 'filler')
+    const filler = join('/proc', String(server.pid), 'root', disk, 'filler')
     return await onBadDisk(server, messages, {
       begin: () => fill(filler),
       end: () => rmSync(filler),

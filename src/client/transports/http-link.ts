@@ -23,7 +23,7 @@ export class HttpLink implements Link {
   readonly #target: Target
   readonly #events: LinkEvents
   readonly #sender: Sender
-  #request = new AbortController()
+  readonly #leaving = new AbortController()
   #welcomed = false
   /** What the last frame announced the end with. */
   #ending: ClientError | undefined
@@ -65,17 +65,14 @@ export class HttpLink implements Link {
   /** Asks for something to receive. @returns nothing where the link is over. */
   async request(path: string, query: Readonly<Record<string, string>>): Promise<Response | undefined> {
     const { url, token } = this.#target
-    this.#request = new AbortController()
-    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#request.signal } as const
-    let response: Response
+    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#leaving.signal } as const
     try {
-      response = await this.#environment.fetch(addressOf(url + path, query), init)
+      const response = await this.#environment.fetch(addressOf(url + path, query), init)
+      if (response.ok) return response
+      this.#end(await refusalOf(response))
     } catch (cause) {
       this.#end(failureOf(this.#welcomed ? 'lost' : 'unreachable', cause))
-      return undefined
     }
-    if (response.ok) return response
-    this.#end(await refusalOf(response))
     return undefined
   }
 
@@ -105,6 +102,6 @@ export class HttpLink implements Link {
 
   #stop(): void {
     this.#sender.stop()
-    this.#request.abort()
+    this.#leaving.abort()
   }
 }
