@@ -1,4 +1,5 @@
 import type { Case, Measured } from '../case.ts'
+import type { Client } from '../client.ts'
 import { echoes, noticed } from '../echoes.ts'
 import { ACK, isMessage } from '../frames.ts'
 import type { Load } from '../load.ts'
@@ -16,7 +17,7 @@ async function run(load: Load): Promise<Measured> {
   // A moment is a position too.
   const before = Date.now() * 1000
   await publishAll(load)
-  await resume(load, WARM_UP, before)
+  leave(await resume(load, WARM_UP, before))
   const ended = Promise.withResolvers<void>()
   const helped = load.assistant(ended.promise)
   await Bun.sleep(load.size(3500, 2000))
@@ -50,8 +51,8 @@ async function publishAll(load: Load): Promise<void> {
   sender.close()
 }
 
-/** Connects, receives all, leaves. */
-async function resume(load: Load, clients: number, cursor: number): Promise<void> {
+/** Connects and receives all. */
+async function resume(load: Load, clients: number, cursor: number): Promise<Client[]> {
   let missing = clients * MESSAGES
   const { promise, resolve } = Promise.withResolvers<void>()
   load.onFrame = (_, signature) => {
@@ -59,7 +60,11 @@ async function resume(load: Load, clients: number, cursor: number): Promise<void
   }
   const opened = await load.open(clients, { rooms: () => ['bench'], cursor })
   await load.until(promise, 'the last message')
-  for (const client of opened) client.close()
+  return opened
+}
+
+function leave(clients: readonly Client[]): void {
+  for (const client of clients) client.close()
 }
 
 async function assist(load: Load): Promise<Measured> {
