@@ -14,6 +14,11 @@ export type Deliver = (message: StoredMessage, done: () => void) => void
  */
 const MAX_TURN_BYTES = 256 * 1024
 
+/** Delivered messages that may stay in the queue until it is cut: cutting costs as much as what is left. */
+const KEPT_MESSAGES = 1024
+/** Memory that a waiting message takes beside its text. */
+const OVERHEAD_BYTES = 300
+
 interface Waiter {
   readonly cursor: number
   readonly resolve: () => void
@@ -27,6 +32,7 @@ export class DeliveryLine {
   private head: number
   private at: number
   private running = false
+  private waiting = 0
   private waiters: Waiter[] = []
 
   /** @param delivered everything up to this cursor is older than any connection of this process. */
@@ -42,9 +48,17 @@ export class DeliveryLine {
     return this.at
   }
 
+  /** Bytes of memory of what was stored and is not delivered: a big room is served in turns, and holds up what comes after. */
+  get waitingBytes(): number {
+    return this.waiting
+  }
+
   /** Takes the messages of one commit, in the order of their cursors, and the cursor up to which there are no others. */
   push(batch: readonly StoredMessage[], head: number): void {
-    for (const message of batch) this.queue.push(message)
+    for (const message of batch) {
+      this.queue.push(message)
+      this.waiting += message.body.length + OVERHEAD_BYTES
+    }
     this.head = head
     if (!this.running) this.run()
   }
@@ -85,6 +99,12 @@ export class DeliveryLine {
       left -= message.body.length
     }
     this.next += run.length
+    for (const { body } of run) this.waiting -= body.length + OVERHEAD_BYTES
+    // A line that is never idle must not keep all that it has ever delivered.
+    if (this.next > KEPT_MESSAGES && this.next * 2 > this.queue.length) {
+      this.queue = this.queue.slice(this.next)
+      this.next = 0
+    }
     return run
   }
 
