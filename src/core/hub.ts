@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
+import { AckBatches } from './ack-batches.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
@@ -153,7 +154,7 @@ export class Hub {
       intervalMs: config.heartbeat.interval_ms,
       timeoutMs: config.heartbeat.timeout_ms,
       expiryWarningMs: config.auth.expiry_warning_ms,
-      position: (session) => this.position(session),
+      position: (session) => this.catchUp.positionOf(session),
       close,
       end,
     })
@@ -169,6 +170,7 @@ export class Hub {
       rooms: this.rooms,
       rules,
       idempotency: this.idempotency,
+      acks: new AckBatches(),
       direct: config.direct.publish,
     })
     const dispatcher = new Dispatcher({
@@ -282,6 +284,7 @@ export class Hub {
   /** Ends a connection with a close code. */
   close(session: Session, code: number, reason: string): void {
     if (session.closed) return
+    session.flush()
     this.closed(session, code, reason)
     session.wire.end(code, reason)
   }

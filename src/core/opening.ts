@@ -168,7 +168,7 @@ function welcome(
     participant_count: entry.attendance.participants,
     cursor: formatCursor(Math.max(position, since)),
   }))
-  session.toldPosition = cursor
+  session.toldPosition = position
   const timestamp = toTimestamp(clock.now())
   const { replayed, gaps } = plan
   // Without a cursor only the inbox goes on: that of the rooms nothing is missing cannot be said.

@@ -1,3 +1,4 @@
+import type { Frame } from '../../src/testing/index.ts'
 import { until } from '../support/until.ts'
 import { Application, holds, Ledger } from './accounting.ts'
 import { type Chance, type Fault, must, percentile } from './fault.ts'
@@ -12,15 +13,17 @@ interface Size {
   readonly perSecond: number
   /** Rounds of two polls of one session at the same time. */
   readonly parallel: number
+  /** How often the server is killed and started again, afterwards. */
+  readonly kills: number
 }
 
 export const acrossTransports: Fault<Size> = {
   number: 7,
   title: 'one cursor carries a device from transport to transport; two polls of one session share the messages',
-  short: { devices: 6, hops: 12, perSecond: 300, parallel: 60 },
-  long: { devices: 40, hops: 100, perSecond: 1000, parallel: 2000 },
+  short: { devices: 6, hops: 12, perSecond: 300, parallel: 60, kills: 2 },
+  long: { devices: 40, hops: 100, perSecond: 1000, parallel: 2000, kills: 20 },
 
-  async run({ devices, hops, perSecond, parallel }, chance) {
+  async run({ devices, hops, perSecond, parallel, kills }, chance) {
     await using server = await FaultServer.start()
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
@@ -41,6 +44,19 @@ export const acrossTransports: Fault<Size> = {
       pollTwice(server, parallel, chance),
       ...travellers.map(async (traveller) => {
         for (let n = 0; n < hops; n++) await traveller.hop(chance.pick(TRANSPORTS))
+      }),
+    ])
+    let killing = kills
+    await Promise.all([
+      (async () => {
+        for (; killing > 0; killing--) {
+          await Bun.sleep(chance.below(400))
+          await server.kill()
+          await server.start()
+        }
+      })(),
+      ...travellers.map(async (traveller) => {
+        while (killing > 0) await traveller.hop(chance.pick(TRANSPORTS))
       }),
     ])
     stop.abort()
@@ -94,49 +110,78 @@ class Traveller {
 
   /** Leaves what it is connected by and goes on by another; now and then it takes over the former connection's rooms. */
   async hop(transport: Transport): Promise<void> {
-    const { app, chance, token } = this
     const former = this.hearing
-    const byHeader = transport === 'sse' && chance.below(2) === 0
-    const takesOver = former !== undefined && chance.below(2) === 0
     // Sometimes the former connection stays open, unread, until the new one is there.
-    if (chance.below(2) === 0) former?.cut()
+    if (this.chance.below(2) === 0) former?.cut()
+    let takesOver = this.chance.below(2) === 0
+    await until(async () => {
+      const outcome = await this.attempt(transport, former, takesOver)
+      // A server that was started again has forgotten the connection: the rooms are named, from the same cursor.
+      takesOver = false
+      return outcome === 'there'
+    })
+    former?.cut()
+    this.app.expect(`user:${this.user}`, 0)
+    await Bun.sleep(this.chance.below(120))
+  }
+
+  private async attempt(
+    transport: Transport,
+    former: Hearing | undefined,
+    takesOver: boolean,
+  ): Promise<'there' | 'refused' | 'forgotten'> {
+    const { app, chance, token } = this
+    const byHeader = transport === 'sse' && chance.below(2) === 0
     const position = String(app.position)
     const hop = ++this.hops
+    const isCurrent = () => hop === this.hops
     const began = performance.now()
+    const early: (() => void)[] = []
+    let counts = false
+    /** What a connection says that turns out to have lost its rooms does not count. */
+    const when = (take: () => void): void => {
+      if (!isCurrent()) return
+      if (counts) take()
+      else early.push(take)
+    }
     const hearing = await Hearing.open(transport, {
       url: this.server.url,
       token,
       query: {
-        ...(takesOver ? { resume: former.connectionId } : { rooms: 'a,b,c' }),
+        ...(takesOver && former !== undefined ? { resume: former.connectionId } : { rooms: 'a,b,c' }),
         ...(former !== undefined && !byHeader && { cursor: position }),
       },
       ...(former !== undefined && byHeader && { lastEventId: position }),
       holdS: 2,
       pauseMs: () => chance.below(20),
-      onPosition: (moved) => {
-        if (hop === this.hops) app.moveTo(moved)
-      },
-      onFrame: (frame, moved) => {
-        // A connection that has been left may still say something.
-        if (hop !== this.hops) return
-        const { key } = (frame.payload ?? {}) as { key?: string }
-        if (key === undefined) {
-          if (frame.type !== 'welcome' || former === undefined) app.moveTo(moved ?? 0)
-          return
-        }
-        const topic = frame.room === undefined ? `user:${this.user}` : `room:${frame.room}`
-        app.take({ key, topic, cursor: Number(frame.cursor), id: frame.id ?? '' })
-      },
-    })
-    this.welcomeMs.push(performance.now() - began)
-    former?.cut()
-    this.hearing = hearing
+      onPosition: (moved) => when(() => app.moveTo(moved)),
+      onFrame: (frame, moved) => when(() => this.take(frame, moved, former === undefined)),
+    }).catch(() => undefined)
+    if (hearing === undefined) return 'refused'
     const { resume, rooms } = hearing.welcome
+    if (takesOver && !resume.session && rooms.length === 0) {
+      hearing.cut()
+      return 'forgotten'
+    }
+    this.welcomeMs.push(performance.now() - began)
     must(former === undefined || resume.recovered, `${this.user}: ${JSON.stringify(resume)} by ${transport}`)
     must(rooms.length === 3, `${this.user}: ${rooms.length} rooms, resumed ${resume.session}, by ${transport}`)
     for (const { room, cursor } of rooms) app.expect(`room:${room}`, Number(cursor))
-    app.expect(`user:${this.user}`, 0)
-    await Bun.sleep(chance.below(120))
+    this.hearing = hearing
+    counts = true
+    for (const take of early) take()
+    return 'there'
+  }
+
+  private take(frame: Frame, moved: number | undefined, isFirst: boolean): void {
+    const { app } = this
+    const { key } = (frame.payload ?? {}) as { key?: string }
+    if (key === undefined) {
+      if (frame.type !== 'welcome' || isFirst) app.moveTo(moved ?? 0)
+      return
+    }
+    const topic = frame.room === undefined ? `user:${this.user}` : `room:${frame.room}`
+    app.take({ key, topic, cursor: Number(frame.cursor), id: frame.id ?? '' })
   }
 
   stop(): void {
