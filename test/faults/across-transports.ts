@@ -1,6 +1,7 @@
 import type { Frame } from '../../src/testing/index.ts'
 import { until } from '../support/until.ts'
 import { Application, holds, Ledger } from './accounting.ts'
+import { Counter } from './counter.ts'
 import { type Chance, type Fault, must, percentile } from './fault.ts'
 import { Hearing, TRANSPORTS, type Transport } from './hearing.ts'
 import { Publisher } from './publisher.ts'
@@ -11,6 +12,8 @@ interface Size {
   /** Changes of transport of each device. */
   readonly hops: number
   readonly perSecond: number
+  /** Others in one of the rooms: with more than a few hundred members a room is served in several turns. */
+  readonly crowd: number
   /** Rounds of two polls of one session at the same time. */
   readonly parallel: number
   /** How often the server is killed and started again, afterwards. */
@@ -20,10 +23,10 @@ interface Size {
 export const acrossTransports: Fault<Size> = {
   number: 7,
   title: 'one cursor carries a device from transport to transport; two polls of one session share the messages',
-  short: { devices: 6, hops: 12, perSecond: 300, parallel: 60, kills: 2 },
-  long: { devices: 40, hops: 100, perSecond: 1000, parallel: 2000, kills: 20 },
+  short: { devices: 6, hops: 12, perSecond: 300, crowd: 300, parallel: 60, kills: 2 },
+  long: { devices: 40, hops: 100, perSecond: 1000, crowd: 600, parallel: 2000, kills: 20 },
 
-  async run({ devices, hops, perSecond, parallel, kills }, chance) {
+  async run({ devices, hops, perSecond, crowd, parallel, kills }, chance) {
     await using server = await FaultServer.start()
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
@@ -32,6 +35,12 @@ export const acrossTransports: Fault<Size> = {
     cleanup.defer(() => publisher.stop())
     await publisher.start()
     const stop = new AbortController()
+    const crowdToken = await server.token({ user: 'crowd' })
+    for (let n = 0; n < crowd; n++) {
+      const path = n % 3 === 0 ? '/realtime/sse' : '/realtime'
+      const counter = await Counter.open(server.url, `${path}?token=${crowdToken}&rooms=a`)
+      cleanup.defer(() => counter.stop())
+    }
     const users = Array.from({ length: devices }, (_, n) => `u${n}`)
     const topics = ['room:a', 'room:b', 'room:c', ...users.map((user) => `user:${user}`), 'user:twice']
 
