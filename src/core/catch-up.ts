@@ -6,13 +6,14 @@ import type { Delivery } from './delivery.ts'
 import type { Fetching } from './fetching.ts'
 import { Gate } from './gate.ts'
 import type { DeliveryLine } from './line.ts'
-import { type MaybePromise, whenReady } from './maybe-promise.ts'
-import { Message } from './message.ts'
-import { PAGE, toPage } from './page.ts'
-import type { MessageLog, StoredMessage } from './ports/log.ts'
+import { allReady, type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { Message } from './message.ts'
+import { mergePages, PAGE, toPage } from './page.ts'
+import type { MessageLog } from './ports/log.ts'
 import { isRecoverable } from './recoverable.ts'
 import type { Session } from './session.ts'
 import { parseLogTopic, roomLog, userLog } from './stored-topics.ts'
+import { Row, Tails } from './tails.ts'
 import type { Turns } from './turns.ts'
 
 /** Bytes that wait in the socket above which the next page waits too. */
@@ -21,6 +22,8 @@ const HIGH_WATER_BYTES = 128 * 1024
 const DRAIN_LOOK_MS = 10
 /** Milliseconds for which a session that catches up may not read at all. */
 const STALLED_MS = 15_000
+/** Rooms of one session that are read with what others read: of each a whole page is looked at, of more the log does better. */
+const MAX_SHARED = 8
 
 /** A place where messages may have been missed. */
 export interface Gap {
@@ -76,9 +79,11 @@ export interface CatchUpDeps {
 
 export class CatchUp {
   private readonly deps: CatchUpDeps
+  private readonly tails: Tails
 
   constructor(deps: CatchUpDeps) {
     this.deps = deps
+    this.tails = new Tails(deps.log, () => deps.clock.monotonic())
   }
 
   /** The position of a session: everything up to it has been handed to the client. */
@@ -126,8 +131,7 @@ export class CatchUp {
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.
     if (replayed > 0 && replayed <= PAGE) {
-      const selection = { topics: [...from.keys()], device: session.deviceId }
-      replayed = wantedOf(await log.read(selection, position, delivered, PAGE), from).length
+      replayed = wantedOf(await this.rows(session, [...from.keys()], position, delivered), from).length
     }
     return { from, position, replayed, recovered: gaps.length === 0 && sources.some(({ judged }) => judged), gaps }
   }
@@ -250,12 +254,24 @@ export class CatchUp {
   }
 
   private read(session: Session, from: ReadonlyMap<string, number>, after: number, upTo: number): MaybePromise<Page> {
-    const selection = { topics: [...from.keys()], device: session.deviceId }
-    return whenReady(this.deps.log.read(selection, after, upTo, PAGE), (read) => {
+    return whenReady(this.rows(session, [...from.keys()], after, upTo), (read) => {
       const { rows, more } = toPage(read)
-      const messages = wantedOf(rows, from).map(({ body, cursor }) => Message.stored(body, cursor))
-      return { messages, last: rows.at(-1)?.cursor ?? upTo, more }
+      return { messages: wantedOf(rows, from).map(({ message }) => message), last: rows.at(-1)?.cursor ?? upTo, more }
     })
+  }
+
+  /** At most {@link PAGE} messages after a position in cursor order; fewer: there are no more. */
+  private rows(session: Session, topics: readonly string[], after: number, upTo: number): MaybePromise<readonly Row[]> {
+    const { log } = this.deps
+    const rooms = topics.filter((topic) => parseLogTopic(topic).kind === 'room')
+    const shared = rooms.length > MAX_SHARED ? [] : rooms
+    const own = shared.length === 0 ? topics : topics.filter((topic) => !shared.includes(topic))
+    const pages: MaybePromise<readonly Row[]>[] = shared.map((topic) => this.tails.read(topic, after, upTo, PAGE))
+    if (own.length > 0) {
+      const selection = { topics: own, device: session.deviceId }
+      pages.push(whenReady(log.read(selection, after, upTo, PAGE), (rows) => rows.map((row) => new Row(row))))
+    }
+    return whenReady(allReady(pages), (ready) => mergePages(ready, PAGE))
   }
 
   /** The position right before the last `count` messages of a topic. */
@@ -266,7 +282,7 @@ export class CatchUp {
 }
 
 /** Those of some rows that are for the session: each topic has a beginning of its own. */
-function wantedOf(rows: readonly StoredMessage[], from: ReadonlyMap<string, number>): StoredMessage[] {
+function wantedOf(rows: readonly Row[], from: ReadonlyMap<string, number>): Row[] {
   return rows.filter(({ topic, cursor }) => cursor > (from.get(topic) ?? 0))
 }
 

@@ -8,3 +8,8 @@ export type MaybePromise<T> = T | Promise<T>
 export function whenReady<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(next) : next(value)
 }
+
+/** All values in their order, in the same tick where they are all there. */
+export function allReady<T>(values: readonly MaybePromise<T>[]): MaybePromise<readonly T[]> {
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as readonly T[])
+}

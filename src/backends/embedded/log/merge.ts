@@ -22,10 +22,10 @@ export function mergeSources<T extends Ordered>(sources: readonly Source<T>[], a
     if (head.row !== undefined) heads.push(head)
   }
   const merged: T[] = []
-  while (merged.length < limit) {
-    const next = lowest(heads)
-    if (next?.row === undefined) break
+  for (let next = lowest(heads); next?.row !== undefined; next = lowest(heads)) {
     merged.push(next.row)
+    // Not further: the row after a full page is the first of a chunk that would be read for nothing.
+    if (merged.length === limit) break
     next.advance()
     if (next.row === undefined) heads.splice(heads.indexOf(next), 1)
   }

@@ -1,0 +1,180 @@
+/**
+ * The newest messages of rooms that somebody is being read to, encoded: read from the log once for all who wait for them.
+ * After a restart everybody comes back to the same rooms for the same messages, and reading and encoding them for each was
+ * two thirds of the work.
+ */
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import { Message } from './message.ts'
+import type { MessageLog, StoredMessage } from './ports/log.ts'
+
+/** A message of the log, and what is sent for it: made when it is first sent, once for all. */
+export class Row {
+  readonly topic: string
+  readonly cursor: number
+  readonly body: string
+  private made: Message | undefined
+
+  constructor({ topic, cursor, body }: StoredMessage) {
+    this.topic = topic
+    this.cursor = cursor
+    this.body = body
+  }
+
+  get message(): Message {
+    this.made ??= Message.stored(this.body, this.cursor)
+    return this.made
+  }
+}
+
+/** Everything of a topic after one cursor, up to another. */
+class Tail {
+  from: number
+  to: number
+  rows: Row[] = []
+  bytes = 0
+  lastUsed = 0
+  /** What is being read to go on with it. */
+  loading: Promise<unknown> | undefined
+
+  constructor(from: number) {
+    this.from = from
+    this.to = from
+  }
+
+  /** Where the first message after a cursor stands. */
+  indexAfter(cursor: number): number {
+    let low = 0
+    let high = this.rows.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.rows[middle] as Row).cursor > cursor) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  /** Forgets what is up to a cursor. */
+  cut(cursor: number): void {
+    if (cursor <= this.from) return
+    for (const row of this.rows.splice(0, this.indexAfter(cursor))) this.bytes -= sizeOf(row)
+    this.from = cursor
+    this.to = Math.max(this.to, cursor)
+  }
+
+  add(rows: readonly StoredMessage[], to: number): void {
+    for (const row of rows) {
+      this.rows.push(new Row(row))
+      this.bytes += sizeOf(row)
+    }
+    this.to = to
+  }
+}
+
+/**
+ * Bytes of what is kept of one topic, and of all: a few thousand chat messages, and memory beside that of the connections
+ * that are being read to. What is sent takes as much again for each encoding in use.
+ */
+const TOPIC_BYTES = 2 * 1024 * 1024
+const ALL_BYTES = 8 * 1024 * 1024
+/** Memory that a message takes beside its text. */
+const OVERHEAD_BYTES = 300
+/** Milliseconds without a reader after which a tail is forgotten: a crowd comes back within seconds. */
+const UNUSED_MS = 5000
+
+function sizeOf({ body }: Pick<StoredMessage, 'body'>): number {
+  return body.length + OVERHEAD_BYTES
+}
+
+export class Tails {
+  private readonly log: Pick<MessageLog, 'read' | 'completeness'>
+  private readonly monotonic: () => number
+  /** Least recently read first. */
+  private readonly tails = new Map<string, Tail>()
+  private sweeping = false
+
+  constructor(log: Pick<MessageLog, 'read' | 'completeness'>, monotonic: () => number) {
+    this.log = log
+    this.monotonic = monotonic
+  }
+
+  /**
+   * As {@link MessageLog.read}, of one topic whose messages everybody may see.
+   * @returns at most `limit` messages; fewer: there are no more.
+   */
+  read(topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
+    return whenReady(this.log.completeness(topic), ({ trimmed }) => {
+      // What was removed is not there any more, here neither.
+      this.tails.get(topic)?.cut(trimmed)
+      return this.readOn(topic, Math.max(after, trimmed), upTo, limit)
+    })
+  }
+
+  private readOn(topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
+    const tail = this.use(topic, after)
+    const start = tail.indexAfter(after)
+    if (tail.to >= upTo || tail.rows.length - start >= limit) {
+      const found = tail.rows.slice(start, start + limit)
+      // Somebody was read to up to a later position.
+      while (found.length > 0 && (found.at(-1) as Row).cursor > upTo) found.pop()
+      return found
+    }
+    const again = (): MaybePromise<readonly Row[]> => this.readOn(topic, after, upTo, limit)
+    if (tail.loading !== undefined) return tail.loading.then(again)
+    const page = this.log.read({ topics: [topic] }, tail.to, upTo, limit)
+    if (!(page instanceof Promise)) {
+      this.extend(tail, page, upTo, limit)
+      return again()
+    }
+    // A reader that fails fails alone: the others try for themselves.
+    tail.loading = page.then(
+      (rows) => this.extend(tail, rows, upTo, limit),
+      () => {},
+    )
+    const done = tail.loading.then(() => {
+      tail.loading = undefined
+    })
+    return page.then(() => done).then(again)
+  }
+
+  /** The tail of a topic with what is after a cursor; a new one where the one there is does not reach back so far. */
+  private use(topic: string, after: number): Tail {
+    let tail = this.tails.get(topic)
+    if (tail === undefined || after < tail.from || after > tail.to) tail = new Tail(after)
+    this.tails.delete(topic)
+    this.tails.set(topic, tail)
+    tail.lastUsed = this.monotonic()
+    this.sweepLater()
+    return tail
+  }
+
+  private extend(tail: Tail, rows: readonly StoredMessage[], upTo: number, limit: number): void {
+    // What was removed while it was being read is not taken in again.
+    const wanted = rows.filter(({ cursor }) => cursor > tail.to)
+    tail.add(wanted, Math.max(tail.to, rows.length < limit ? upTo : (rows.at(-1)?.cursor ?? upTo)))
+    this.shrink(tail, limit)
+  }
+
+  /** The newest page stays: it is what was just asked for. */
+  private shrink(tail: Tail, limit: number): void {
+    while (tail.bytes > TOPIC_BYTES && tail.rows.length > limit) tail.cut(tail.rows[limit - 1]?.cursor ?? 0)
+    let bytes = 0
+    for (const each of this.tails.values()) bytes += each.bytes
+    for (const [topic, each] of this.tails) {
+      if (bytes <= ALL_BYTES) return
+      if (each === tail) continue
+      bytes -= each.bytes
+      this.tails.delete(topic)
+    }
+  }
+
+  private sweepLater(): void {
+    if (this.sweeping) return
+    this.sweeping = true
+    setTimeout(() => {
+      this.sweeping = false
+      const before = this.monotonic() - UNUSED_MS
+      for (const [topic, { lastUsed }] of this.tails) if (lastUsed <= before) this.tails.delete(topic)
+      if (this.tails.size > 0) this.sweepLater()
+    }, UNUSED_MS)
+  }
+}
