@@ -1,0 +1,95 @@
+/**
+ * What goes over the bus: lines of a head, and for a message its frame as it is. Anybody who can reach this Redis can
+ * publish on our channels, so what comes is read strictly; what is none of ours is counted and ignored.
+ */
+import type { StoredMessage } from '../../../core/ports/log.ts'
+import { FORMAT } from '../keys.ts'
+
+/** A stored message, as it was told by the script that stored it. */
+export interface Told {
+  readonly kind: 'message'
+  readonly epoch: string
+  readonly message: StoredMessage
+  /** The last cursor of the topic before this one; 0: none. */
+  readonly previous: number
+  /** Messages that the topic keeps. */
+  readonly keep: number
+}
+
+/** A marker that has come round: everything published before it has come too. */
+export interface Marker {
+  readonly kind: 'marker'
+  readonly epoch: string
+  readonly name: string
+  /** The highest cursor issued when it was sent. */
+  readonly last: number
+  /** Since when the log was complete then. */
+  readonly since: number
+}
+
+const CURSOR = /^\d{1,16}$/
+const NAME = /^[A-Za-z0-9_-]{1,32}$/
+/** Lines of a message's head, and of a marker. */
+const MESSAGE_LINES = 7
+const MARKER_LINES = 6
+
+/** What the bus tells of a message beside its cursor and body, made by the instance that publishes it. */
+export function formatDetails(message: {
+  id: string
+  device?: string | undefined
+  origin?: string | undefined
+  keep: number
+}): string {
+  return JSON.stringify([message.id, message.device ?? null, message.origin ?? null, message.keep])
+}
+
+/** Reads what came on a topic's channel. */
+export function parseTold(topic: string, text: string): Told | undefined {
+  const [format, kind, epoch = '', cursor = '', previous = '', at = '', details = '', body] = lines(text, MESSAGE_LINES)
+  if (format !== FORMAT || kind !== 'm' || body === undefined || !NAME.test(epoch)) return undefined
+  if (!CURSOR.test(cursor) || !CURSOR.test(previous) || !/^\d{1,16}(\.\d+)?$/.test(at)) return undefined
+  const known = parseDetails(details)
+  if (known === undefined) return undefined
+  const { id, device, origin, keep } = known
+  const message = { cursor: Number(cursor), topic, device, id, body, at: Number(at), origin }
+  return { kind: 'message', epoch, message, previous: Number(previous), keep }
+}
+
+/** Reads what came on the instance's own channel. */
+export function parseMarker(text: string): Marker | undefined {
+  const [format, kind, epoch = '', name = '', last = '', since = '', more] = lines(text, MARKER_LINES)
+  if (format !== FORMAT || kind !== 'M' || more !== undefined) return undefined
+  if (!NAME.test(epoch) || !NAME.test(name) || !CURSOR.test(last) || !CURSOR.test(since)) return undefined
+  return { kind: 'marker', epoch, name, last: Number(last), since: Number(since) }
+}
+
+/** The first lines of a text, and the rest of it as one. */
+function lines(text: string, count: number): string[] {
+  const found: string[] = []
+  let from = 0
+  while (found.length < count) {
+    const end = text.indexOf('\n', from)
+    if (end === -1) break
+    found.push(text.slice(from, end))
+    from = end + 1
+  }
+  found.push(text.slice(from))
+  return found
+}
+
+function parseDetails(text: string) {
+  let details: unknown
+  try {
+    details = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(details) || details.length !== 4) return undefined
+  const [id, device, origin, keep] = details as unknown[]
+  if (typeof id !== 'string' || !isText(device) || !isText(origin) || !Number.isSafeInteger(keep)) return undefined
+  return { id, device: device ?? undefined, origin: origin ?? undefined, keep: keep as number }
+}
+
+function isText(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
+}
