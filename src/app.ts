@@ -1,17 +1,19 @@
 /** The composition root: the only place that knows every part. Makes a server of a configuration and an application. */
 import type { Server } from 'bun'
-import { type AnyElysia, Elysia } from 'elysia'
+import type { AnyElysia } from 'elysia'
 import { authentication } from './auth/authentication.ts'
 import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
+import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
-import { systemClock } from './core/clock.ts'
+import { type Clock, systemClock } from './core/clock.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
+import { MAX_BODY_FRAMES } from './http/body.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
@@ -29,6 +31,8 @@ export interface ServerOptions {
 export interface RunningServer {
   /** Where it listens, for example `http://127.0.0.1:3000`. */
   readonly url: string
+  /** Where the admin routes are, if they have a listener of their own. */
+  readonly adminUrl: string | undefined
   readonly hub: Hub
   /** Drains and stops; resolves when the last connection is gone or the deadline has passed. */
   stop(reason?: string): Promise<void>
@@ -40,10 +44,7 @@ export interface RunningServer {
 const REQUEST_TIMEOUT_S = 15
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(
-  config: Config,
-  { app = emptyApplication(), log = createLog(config.log), mode }: ServerOptions,
-) {
+export function assemble(config: Config, { app = emptyApplication(), log = createLog(config.log) }: ServerOptions) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
@@ -52,7 +53,7 @@ export function assemble(
     application: app,
     rules: createRoomRules(config.rooms, config.admin.jwt_role),
     native: { publish: (topic, data) => (native.server?.publish(topic, data) ?? 0) >= 0 },
-    backend: createEmbeddedBackend({ clock, maxStateBytes: config.limits.max_message_bytes }),
+    backend: createEmbeddedBackend(storeOptions(config, clock, log)),
     builtIns,
     verify: (token) => verifier.verify(token),
     log,
@@ -61,48 +62,44 @@ export function assemble(
   })
   const door = new Door({
     hub,
-    authenticate: authentication(verifier, app.authenticate, (error) => hub.report(error, 'authenticate')),
+    authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
   })
-  const routes = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token), mode })
+  const http = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token) })
   const stop = async () => {
     hub.stop()
     verifier.close?.()
     for (const hook of app.hooks.onStop) await hook()
+    await hub.backend.close()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
   const listening = (server: Server<SocketData>) => {
     native.server = server
   }
-  return { hub, routes, verifier, listening, stop }
+  return { hub, http, verifier, listening, stop }
 }
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
   const { app = emptyApplication(), log = createLog(config.log) } = options
-  const { hub, routes, verifier, listening, stop } = assemble(config, { ...options, log })
+  const { hub, http, verifier, listening, stop } = assemble(config, { ...options, log })
   await verifier.reload()
   for (const hook of app.hooks.onStart) await hook()
-  const elysia = new Elysia({ handler: { standardHostname: false } }).use(routes)
-  elysia.listen({
-    hostname: config.server.host,
-    port: config.server.port,
-    // Two servers would share the port silently, each with half of the clients.
-    reusePort: false,
-    development: false,
-    idleTimeout: REQUEST_TIMEOUT_S,
-    maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
-    websocket: websocketHandler(hub),
-  })
-  const server = elysia.server as Server<SocketData> | null
-  if (server === null) throw new Error('The server did not start to listen')
+  // The admin's first: where its address is taken, no client has come in yet.
+  const adminServer = listenForAdmins(config, http.adminSite)
+  const { host: hostname, port } = config.server
+  const server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) }, () =>
+    adminServer?.stop(true),
+  )
   listening(server)
   const url = urlOf(server)
-  log.info('server_started', { url, version_mode: options.mode })
+  const adminUrl = adminServer && urlOf(adminServer)
+  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), version_mode: options.mode })
   return {
     url,
+    adminUrl,
     hub,
     reloadKeys: (auth = config.auth) => verifier.reload(auth),
     async stop(reason = 'shutdown') {
@@ -116,6 +113,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       clearTimeout(deadline)
       await stop()
       await server.stop(true)
+      await adminServer?.stop(true)
       log.info('server_stopped', { reason })
     },
   }
@@ -134,22 +132,74 @@ export function mountIn(
   const mode = Bun.env['TIDINGS_ENV'] === 'development' ? 'development' : 'production'
   const config = configFrom(input, mode, { keysOptional: application.authenticate.length > 0 })
   const log = createLog(config.log)
-  const { hub, routes, verifier, listening, stop } = assemble(config, { app: application, log, mode })
+  const { hub, http, verifier, listening, stop } = assemble(config, { app: application, log, mode })
+  let adminServer: Server<SocketData> | undefined
   bind(hub)
   // Elysia puts its dispatcher between these options and the callbacks: the options are what counts here.
   Object.assign(app.config, { websocket: { ...websocketHandler(hub), ...app.config.websocket } })
   return app
-    .use(routes)
+    .use(http.routes)
     .onStart(async ({ server }) => {
       listening(server as Server<SocketData>)
+      adminServer = listenForAdmins(config, http.adminSite)
       await verifier.reload()
       for (const hook of application.hooks.onStart) await hook()
     })
-    .onStop(stop)
+    .onStop(async () => {
+      await adminServer?.stop(true)
+      await stop()
+    })
 }
 
-/** Frames that one HTTP body may hold: a batch of them is a list. */
-const MAX_BODY_FRAMES = 16
+/** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */
+const MIN_HORIZON_MS = 24 * 60 * 60 * 1000
+
+function storeOptions({ store, inbox, rooms, limits }: Config, clock: Clock, log: Log): StoreOptions {
+  const ages = [inbox.max_age, ...rooms.map(({ history }) => history.max_age)]
+  return {
+    path: store.path,
+    durability: store.durability,
+    idempotencyMs: store.idempotency_ms,
+    horizonMs: Math.max(MIN_HORIZON_MS, ...ages),
+    maxStateBytes: limits.max_message_bytes,
+    clock,
+    log,
+  }
+}
+
+interface Address {
+  readonly hostname: string
+  readonly port: number
+  readonly websocket?: ReturnType<typeof websocketHandler>
+}
+
+/** @param failed called where the address cannot be listened on, before that is thrown. */
+function listen(site: AnyElysia, config: Config, address: Address, failed?: () => void): Server<SocketData> {
+  try {
+    site.listen({
+      ...address,
+      // Two servers would share the port silently, each with half of the clients.
+      reusePort: false,
+      development: false,
+      idleTimeout: REQUEST_TIMEOUT_S,
+      maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
+    })
+    const server = site.server as Server<SocketData> | null
+    if (server === null) throw new Error('The server did not start to listen')
+    return server
+  } catch (error) {
+    failed?.()
+    throw error
+  }
+}
+
+function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<SocketData> | undefined {
+  const address = config.admin.listen
+  if (address === undefined || site === undefined) return undefined
+  const colon = address.lastIndexOf(':')
+  const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  return listen(site, config, { hostname, port: Number(address.slice(colon + 1)) })
+}
 
 function urlOf(server: Server<SocketData>): string {
   const { hostname, port } = server

@@ -5,6 +5,8 @@
 
 import type { Measured } from './case.ts'
 import { Client } from './client.ts'
+import { ACK } from './frames.ts'
+import { Publisher } from './publisher.ts'
 import { signToken } from './tokens.ts'
 import { busySeconds, cpuSeconds } from './usage.ts'
 
@@ -32,6 +34,9 @@ export interface OpenOptions {
 
 /** Handshakes at a time: enough to keep a server busy, less than a listen queue holds. */
 const OPEN_WINDOW = 64
+/** Some ten thousand publishes. */
+const WARM_UP_MS = 3000
+const QUICK_WARM_UP_MS = 1000
 /** Quiet for so long means that gathered presence, at most one frame a second, is over. */
 const QUIET_MS = 1500
 const QUIET_AT_MOST_MS = 20_000
@@ -92,6 +97,28 @@ export class Load {
   open(count: number, options: OpenOptions = {}): Promise<Client[]> {
     const requests = Array.from({ length: count }, (_, i) => this.#request(options.rooms?.(i) ?? []))
     return this.until(this.#openAll(requests, options.window ?? OPEN_WINDOW), `${count} welcomes`)
+  }
+
+  /**
+   * Publishes between two clients in a room of their own, for the compilers of both sides: a server that has run for a
+   * minute has its paths compiled, and compiling while the case runs would take time from the server's core.
+   */
+  async warmUp(): Promise<void> {
+    const room = 'warm0'
+    const [sender] = await this.open(2, { rooms: () => [room] })
+    if (sender === undefined) return
+    const publisher = new Publisher(sender, room, 1)
+    const end = performance.now() + this.size(WARM_UP_MS, QUICK_WARM_UP_MS)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.onFrame
+    this.onFrame = (client, signature) => {
+      if (client !== sender || signature !== ACK) return
+      if (performance.now() < end) publisher.send(1)
+      else resolve()
+    }
+    publisher.send(1)
+    await this.until(promise, 'the warm-up')
+    this.onFrame = before
   }
 
   /** Waits until no data frame has come for a while. */

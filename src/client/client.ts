@@ -161,7 +161,7 @@ export class TidingsClient<App = unknown> {
       online: () => this.#connection.online(),
     })
     this.#connection.connect()
-    return new Promise((resolve, reject) => {
+    const opened = new Promise<void>((resolve, reject) => {
       if (this.state === 'open') {
         resolve()
         return
@@ -173,6 +173,9 @@ export class TidingsClient<App = unknown> {
         else reject(error ?? new ClientError('closed', 'The client was closed'))
       })
     })
+    // Whoever does not wait for it must not be ended by a rejection that nobody handles.
+    opened.catch(() => {})
+    return opened
   }
 
   /** Ends the connection for good: whatever waits for an answer rejects with `closed`. `connect()` begins anew. */
@@ -373,7 +376,7 @@ export class TidingsClient<App = unknown> {
   }
 
   #send(frame: Omit<Outgoing, 'id'>, options: SendOptions): Promise<ServerFrame> {
-    return this.#outbox.send({ ...frame, id: randomId(this.#environment.random) } as Outgoing, options)
+    return this.#outbox.send({ ...frame, id: randomId() } as Outgoing, options)
   }
 
   #write(frame: Outgoing): void {

@@ -12,7 +12,8 @@ export const jsonCodec: Codec = {
   format: 'json',
   encode: (frame) => JSON.stringify(holdsBytes(frame) ? bytesToJson(frame) : frame),
   decode(data) {
-    const text = typeof data === 'string' ? data : new TextDecoder().decode(data)
+    // Bytes are no JSON frame: as text they are not JSON either.
+    const text = String(data)
     const value: unknown = JSON.parse(text)
     // Somebody's object may happen to have the key `$bin` alone: it is theirs, and no reason to lose the message.
     return mayHoldBytes(text) ? bytesFromJson(value, (marked) => marked) : value

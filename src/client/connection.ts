@@ -87,7 +87,8 @@ export class Connection {
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.#options = options
     this.#events = events
-    this.#ladder = new Ladder(options.transports)
+    const { WebSocket } = options.environment
+    this.#ladder = new Ladder(options.transports.filter((name) => name !== 'websocket' || WebSocket !== undefined))
     this.#climb = new Climb(options.environment, options.url, { move: () => this.#move() })
   }
 
@@ -144,16 +145,17 @@ export class Connection {
     }
   }
 
-  #tryTransports([name, ...others]: readonly TransportName[], token: string | undefined): void {
-    if (name === undefined) return
-    this.#open(name, token, (end) => {
-      if (end.kind === 'blocked' && others.length > 0) {
-        this.#tryTransports(others, token)
-        return
-      }
-      if (end.kind === 'blocked') this.#ladder.reset()
-      this.#ended(end)
-    })
+  /** @param blocked the end of the last transport that did not work. */
+  #tryTransports([name, ...others]: readonly TransportName[], token: string | undefined, blocked?: End): void {
+    if (name === undefined) {
+      this.#ladder.reset()
+      this.#ended(blocked ?? { kind: 'blocked', error: new ClientError('unreachable', 'No transport works here') })
+    } else {
+      this.#open(name, token, (end) => {
+        if (end.kind === 'blocked') this.#tryTransports(others, token, end)
+        else this.#ended(end)
+      })
+    }
   }
 
   /** @param failed called where the link ends before the welcome. */
@@ -202,7 +204,7 @@ export class Connection {
     this.#opening = undefined
     this.#link = link
     link.connectionId = welcome.connection_id
-    link.maxBytes = welcome.limits['max_message_bytes'] || Number.POSITIVE_INFINITY
+    link.maxBytes = welcome.limits['max_message_bytes'] || undefined
     this.#liveness = new Liveness(clock, welcome.heartbeat, {
       ping: link.needsPing ? () => link.send({ type: 'ping' }) : undefined,
       dead: () => {

@@ -46,9 +46,8 @@ export function environmentWith(replaced: Partial<Environment>): Environment {
   }
 }
 
-/** A random id: nobody may guess or repeat it within the time that the server remembers ids, nothing more. */
-export function randomId(random: () => number): string {
-  let id = ''
-  while (id.length < 16) id += random().toString(36).slice(2, 10)
-  return id.slice(0, 16)
+/** An id that nobody guesses or repeats: 80 random bits. */
+export function randomId(): string {
+  // Not `randomUUID`: a page that was loaded without TLS has none.
+  return Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -18,6 +18,9 @@ export type ClientErrorName =
   /** The token provider threw. */
   | 'no_token'
 
+/** Names that can be told apart; a server that is newer than this client, or a close, may have others. */
+type Reason = ErrorName | ClientErrorName | (string & {})
+
 export interface ClientErrorOptions {
   readonly code?: string | undefined
   readonly reconnect?: boolean | undefined
@@ -29,8 +32,8 @@ export interface ClientErrorOptions {
 
 export class ClientError extends Error {
   override readonly name = 'ClientError'
-  /** What happened: the server's `error_code`, or the client's own word for it. */
-  readonly reason: ErrorName | ClientErrorName
+  /** What happened: the server's `error_code` or close reason, or the client's own word for it. */
+  readonly reason: Reason
   /** The server's family code, `RT_001` to `RT_009`; absent where the client found out itself. */
   readonly code: string | undefined
   /** Whether coming back the same way can help. */
@@ -41,7 +44,7 @@ export class ClientError extends Error {
   /** The message was sent and its answer is not known: it may have been processed. */
   readonly maybeDone: boolean
 
-  constructor(reason: ErrorName | ClientErrorName, message: string, options: ClientErrorOptions = {}) {
+  constructor(reason: Reason, message: string, options: ClientErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.reason = reason
     this.code = options.code

@@ -1,7 +1,7 @@
 /** What the server says, on its way to listeners: each message once, in order, and acknowledged when it was processed. */
 import type { ServerFrame } from '../protocol/frames.ts'
 import type { Clock } from './environment.ts'
-import { isPromise, type Listeners } from './listeners.ts'
+import { FAILED, isPromise, type Listeners } from './listeners.ts'
 import { isAfter, Position } from './position.ts'
 import { Progress } from './progress.ts'
 import { RecentIds } from './recent-ids.ts'
@@ -78,7 +78,7 @@ export class Intake {
   /** A new connection knows nothing of acknowledgements that may have been under way. */
   reconnected(): void {
     this.#acknowledged = undefined
-    this.#scheduleAck()
+    if (this.#inbox !== undefined) this.#scheduleAck()
   }
 
   /** Acknowledges at once what was processed. */
@@ -113,8 +113,9 @@ export class Intake {
   #processed(frame: ServerFrame, results: readonly unknown[], done: (() => void) | undefined): void {
     done?.()
     // Nobody listened, or all of them threw: then the one who asked hears nothing and knows.
-    if (frame.ack_id !== undefined && results.length > 0) {
-      const result = results.find((value) => value !== undefined)
+    const values = results.filter((value) => value !== FAILED)
+    if (frame.ack_id !== undefined && values.length > 0) {
+      const result = values.find((value) => value !== undefined)
       this.#port.acknowledge({ correlation_id: frame.ack_id, ...(result !== undefined && { result }) })
     }
     if (frame.cursor === undefined || frame.room !== undefined) return

@@ -4,6 +4,9 @@ import type { Listener, Message } from './types.ts'
 /** Hears every type; no type can have this name. */
 export const EVERY = '*'
 
+/** In place of what a listener returned: it threw. */
+export const FAILED = Symbol()
+
 export class Listeners {
   readonly #byType = new Map<string, Set<Listener<unknown>>>()
   readonly #onError: (error: unknown) => void
@@ -25,28 +28,26 @@ export class Listeners {
     }
   }
 
-  clear(): void {
-    this.#byType.clear()
-  }
-
   /**
    * Calls everybody who listens to the message's type.
-   * @returns what each returned; `undefined` for one that threw, and promises that never reject.
+   * @returns what each returned; {@link FAILED} for one that threw, or a promise of it. The promises never reject.
    */
   call(message: Message): unknown[] {
-    const results: unknown[] = []
-    for (const type of [message.type, EVERY]) {
-      for (const listener of this.#byType.get(type) ?? []) {
-        try {
-          const result: unknown = listener(message.payload, message)
-          results.push(isPromise(result) ? result.then(undefined, this.#onError) : result)
-        } catch (error) {
-          results.push(undefined)
-          this.#onError(error)
-        }
-      }
+    const failed = (error: unknown): symbol => {
+      this.#onError(error)
+      return FAILED
     }
-    return results
+    // Those who begin to listen in a listener hear the next message.
+    const own = this.#byType.get(message.type) ?? []
+    const every = this.#byType.get(EVERY) ?? []
+    return [...own, ...every].map((listener) => {
+      try {
+        const result: unknown = listener(message.payload, message)
+        return isPromise(result) ? result.then(undefined, failed) : result
+      } catch (error) {
+        return failed(error)
+      }
+    })
   }
 }
 

@@ -65,7 +65,7 @@ export class Outbox {
   send(frame: Outgoing, options: SendOptions): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
       if (this.#entries.size >= this.#maxQueued) {
-        reject(new ClientError('queue_full', `More than ${this.#maxQueued} messages wait for an answer`))
+        reject(new ClientError('queue_full', `${this.#maxQueued} messages wait already`))
         return
       }
       const entry: Entry = {
@@ -74,7 +74,7 @@ export class Outbox {
         resolve,
         reject,
         timer: this.#clock.set(() => {
-          const message = `No answer to ${frame.type} within ${options.timeoutMs} ms`
+          const message = `No answer to ${frame.type} in ${options.timeoutMs} ms`
           this.#fail(entry, new ClientError('timeout', message, { maybeDone: entry.firstSentAt !== undefined }))
         }, options.timeoutMs),
         inFlight: false,
@@ -101,7 +101,7 @@ export class Outbox {
       if (!entry.inFlight) continue
       entry.inFlight = false
       if (entry.again && now - (entry.firstSentAt ?? now) < RESEND_WITHIN_MS) continue
-      const message = `The connection was lost before ${entry.frame.type} was answered`
+      const message = `Lost before ${entry.frame.type} was answered`
       this.#fail(entry, new ClientError('connection_lost', message, { maybeDone: true }))
     }
   }
@@ -114,7 +114,7 @@ export class Outbox {
       this.#remove(entry)
       entry.resolve(answer)
     } else {
-      const error = ClientError.read(answer.payload) ?? new ClientError('bad_frame', 'An error that says nothing')
+      const error = ClientError.read(answer.payload) ?? new ClientError('bad_frame', 'No reason')
       // Refused before anything was done with it, and when to try again is known: only that is worth waiting for.
       if (error.reason === 'rate_limited' && error.retryAfterMs !== undefined) this.#postpone(entry, error.retryAfterMs)
       else this.#fail(entry, error)

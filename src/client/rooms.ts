@@ -71,10 +71,6 @@ export class Rooms {
     this.#port = port
   }
 
-  names(): string[] {
-    return [...this.#entries.values()].filter(({ status }) => status !== 'joining').map(({ name }) => name)
-  }
-
   participants(name: string): number | undefined {
     return this.#entries.get(name)?.participants
   }
@@ -102,7 +98,7 @@ export class Rooms {
   leave(name: string): boolean {
     const entry = this.#entries.get(name)
     if (entry === undefined) return false
-    this.#remove(entry, new ClientError('closed', `The room ${name} was left`))
+    this.#remove(entry, new ClientError('closed', `The room was left`))
     return true
   }
 

@@ -43,7 +43,7 @@ export class SseParser {
     }
     this.#line += text.slice(start)
     if (this.#length + this.#line.length > MAX_EVENT_LENGTH) {
-      throw new RangeError(`An event of the stream is longer than ${MAX_EVENT_LENGTH} characters`)
+      throw new RangeError('The event is too long')
     }
   }
 

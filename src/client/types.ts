@@ -37,7 +37,7 @@ export interface ServerEvents {
   user_joined_room: PresenceEvent
   user_left_room: PresenceEvent & { reason?: string }
   presence: { room_id: string; participant_count: number; joined?: Person[]; left?: Person[] }
-  room_state_changed: { room_id: string; patch: unknown; version: number; by: string }
+  room_state_changed: { room_id: string; patch: unknown; version: number; by: Person }
   /** Something may be missing. Also said by the client itself, where a room could not be caught up on. */
   gap: { rooms?: string[]; from?: string; cursor?: string }
   lagged: { room: string; from: string; to: string }

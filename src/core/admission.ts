@@ -117,7 +117,7 @@ export class Admission {
     const { clock, registry, reap } = this.deps
     const asked = clock.monotonic()
     const silent = [...registry.byUser.get(userId)].filter((session) => asked - session.lastInbound > SILENT_WAIT_MS)
-    for (const session of silent) session.wire.probe()
+    for (const session of silent) session.wire.probe('')
     const unanswered = () => silent.filter((session) => !session.closed && session.lastInbound < asked)
     while (unanswered().length > 0 && clock.monotonic() - asked < SILENT_WAIT_MS) {
       if (silent.some((session) => session.closed)) return

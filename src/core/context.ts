@@ -143,9 +143,9 @@ export class Context {
     return async (type: string, payload: unknown, options: { timeoutMs: number }): Promise<unknown> => {
       const { userId, deviceId } = this.session
       const to: Recipient = { kind: 'device', userId, deviceId }
-      const [answer, ...others] = await this.deps.voice.ask(to, type, payload, options.timeoutMs)
-      if (answer === undefined && others.length === 0) throw new AckTimeout(options.timeoutMs)
-      return answer
+      const answers = await this.deps.voice.ask(to, type, payload, options.timeoutMs)
+      if (answers.length === 0) throw new AckTimeout(options.timeoutMs)
+      return answers[0]
     }
   }
 

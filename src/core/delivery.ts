@@ -24,11 +24,22 @@ export class Delivery {
 
   /** Subscribes a new session to what is its own: its user, its device, everybody. */
   attach(session: Session): void {
-    if (session.wire.native) {
-      session.wire.subscribe(userTopic(session.encoding, session.userId))
-      session.wire.subscribe(deviceTopic(session.encoding, session.userId, session.deviceId))
-    }
+    if (session.native) this.subscribeOwn(session)
     this.everybody.subscribe(session)
+  }
+
+  /** Takes a session off the native topics, because it catches up: from now on it is written to one by one. */
+  suspend(session: Session): void {
+    if (!session.wire.native) return
+    session.wire.unsubscribe(userTopic(session.encoding, session.userId))
+    session.wire.unsubscribe(deviceTopic(session.encoding, session.userId, session.deviceId))
+    for (const { topic } of [...session.subscriptions]) topic.readmit(session)
+  }
+
+  /** Places a session anew in all its topics after it has caught up. */
+  readmit(session: Session): void {
+    if (session.native) this.subscribeOwn(session)
+    for (const { topic } of [...session.subscriptions]) topic.readmit(session)
   }
 
   /** Ends what {@link attach} began. The native topics of a socket that is gone have ended with it. */
@@ -50,6 +61,11 @@ export class Delivery {
     )
   }
 
+  private subscribeOwn(session: Session): void {
+    session.wire.subscribe(userTopic(session.encoding, session.userId))
+    session.wire.subscribe(deviceTopic(session.encoding, session.userId, session.deviceId))
+  }
+
   private toOwn(
     sessions: Iterable<Session>,
     message: Message,
@@ -62,7 +78,7 @@ export class Delivery {
     for (const session of sessions) {
       if (session === except) continue
       online++
-      if (session.wire.native) {
+      if (session.native) {
         session.framesOut++
         encodings |= 1 << session.encoding.index
       } else {
@@ -73,7 +89,7 @@ export class Delivery {
       if ((encodings & (1 << encoding.index)) === 0) continue
       const name = topic(encoding)
       const data = message.encode(encoding)
-      const without = except !== undefined && !except.closed && except.encoding === encoding && except.wire.native
+      const without = except !== undefined && !except.closed && except.encoding === encoding && except.native
       const flowing = without ? except.wire.publish(name, data) : this.native.publish(name, data)
       if (!flowing) this.onPressure()
     }

@@ -38,6 +38,15 @@ export class Dispatcher {
 
   /** Handles a frame. The session's next frame waits for the promise, where there is one. */
   dispatch(exchange: Exchange): MaybePromise<void> {
+    const { session, frame } = exchange
+    // An answer must not overtake the acknowledgement of what the session stored before; the next stored frame may follow.
+    if (session.storing !== undefined && !this.deps.router.stores(frame, session)) {
+      return session.storing.then(() => this.start(exchange))
+    }
+    return this.start(exchange)
+  }
+
+  private start(exchange: Exchange): MaybePromise<void> {
     const { middleware } = this.deps.application
     if (middleware.length === 0) return this.handle(exchange, undefined)
     return this.limited(exchange, (context) => runMiddleware(middleware, context, () => this.handle(exchange, context)))
@@ -58,8 +67,16 @@ export class Dispatcher {
   private route(exchange: Exchange): void {
     const routed = this.deps.router.route(exchange, exchange.frame.to as NonNullable<typeof exchange.frame.to>)
     if (!(routed instanceof Promise)) return
+    const { session, frame } = exchange
+    const answered = routed
+      .catch((error) => {
+        if (!exchange.answeredElsewhere) this.deps.fail(session, error, frame.id)
+      })
+      .finally(() => {
+        if (session.storing === answered) session.storing = undefined
+      })
     exchange.pending = routed
-    routed.catch((error) => this.deps.fail(exchange.session, error, exchange.frame.id))
+    if (this.deps.router.stores(frame, session)) session.storing = answered
   }
 
   private run(handler: Handler, exchange: Exchange, context: Context): MaybePromise<void> {

@@ -2,6 +2,7 @@
 import type { ErrorBody, TidingsError } from '../protocol/errors.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/frames.ts'
 import { type Clock, toTimestamp } from './clock.ts'
+import type { Message } from './message.ts'
 import type { Session } from './session.ts'
 
 export class Exchange {
@@ -20,10 +21,21 @@ export class Exchange {
     this.reply = reply
   }
 
+  /** Whether the answers, failures too, go to somebody else than the session: the body of an HTTP request. */
+  get answeredElsewhere(): boolean {
+    return this.reply !== undefined
+  }
+
   /** Sends any frame as part of the answer. */
   send(frame: ServerFrame): void {
     if (this.reply === undefined) this.session.send(frame)
     else this.reply(frame)
+  }
+
+  /** Sends stored messages as part of the answer. */
+  replay(messages: readonly Message[]): void {
+    if (this.reply === undefined) this.session.deliverAll(messages)
+    else for (const message of messages) this.reply(message.frame)
   }
 
   /** Answers with a frame of this type; a frame without an id has asked for no `ack` and gets none. */

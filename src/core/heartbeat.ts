@@ -1,5 +1,5 @@
 /**
- * Who is still there. One sweep a second looks at every connection: it pings, closes dead peers by the server's own clock
+ * Who is still there. At least one sweep a second looks at every connection: it pings, closes dead peers by the server's own clock
  * of inbound traffic (the runtime's idle timer is also reset by what the server sends), and watches tokens expire.
  */
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
@@ -7,8 +7,12 @@ import { type Clock, toTimestamp } from './clock.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
-/** Milliseconds between two looks at a connection. */
-export const SWEEP_INTERVAL_MS = 1000
+/** Most milliseconds between two looks at a connection. */
+const MAX_LOOK_INTERVAL_MS = 1000
+/** Looks that fit between a ping and the time-out. With fewer, a client that answers at once could be missed. */
+const LOOKS_PER_ANSWER = 4
+/** A look that comes this many intervals late was held up: clients that spoke meanwhile have not been read yet. */
+const LATE_INTERVALS = 2
 
 export interface HeartbeatDeps {
   readonly clock: Clock
@@ -17,15 +21,23 @@ export interface HeartbeatDeps {
   readonly timeoutMs: number
   /** Milliseconds before the end of a token at which its client is warned. */
   readonly expiryWarningMs: number
+  /** The session's position, which a ping carries to the client and its pong brings back. */
+  readonly position: (session: Session) => string
   readonly close: (session: Session, code: number, reason: string) => void
   readonly end: (session: Session, error: TidingsError) => void
 }
 
 export class Heartbeat {
+  /** How often, in milliseconds, {@link sweep} is to be called. */
+  readonly lookIntervalMs: number
   private readonly deps: HeartbeatDeps
+  /** Monotonic milliseconds of the last sweep. */
+  private looked: number
 
   constructor(deps: HeartbeatDeps) {
     this.deps = deps
+    this.lookIntervalMs = Math.min(MAX_LOOK_INTERVAL_MS, (deps.timeoutMs - deps.intervalMs) / LOOKS_PER_ANSWER)
+    this.looked = deps.clock.monotonic()
   }
 
   /** Begins to watch a session. The first ping comes at a random part of the interval, or a crowd would be pinged at once. */
@@ -42,10 +54,19 @@ export class Heartbeat {
     session.expiryWarned = false
   }
 
-  /** Looks at every session. Called every {@link SWEEP_INTERVAL_MS}. */
+  /**
+   * Looks at every session. A process that was stopped for a while or that held its event loop has read nobody
+   * meanwhile: that time is nobody's silence, or all clients would be lost at once.
+   */
   sweep(): void {
     const now = this.deps.clock.monotonic()
-    for (const session of this.deps.registry.all()) this.look(session, now)
+    const late = now - this.looked - this.lookIntervalMs
+    const held = late > this.lookIntervalMs * LATE_INTERVALS ? late : 0
+    this.looked = now
+    for (const session of this.deps.registry.all()) {
+      session.lastInbound = Math.min(now, session.lastInbound + held)
+      this.look(session, now)
+    }
   }
 
   /** Looks at one session's token: warns of its end, or ends the session. */
@@ -61,16 +82,25 @@ export class Heartbeat {
     }
   }
 
+  /** A client to which nothing came still learns that its position has moved, or it would ask for the past after a cut. */
+  private tellPosition(session: Session, position: string): void {
+    if (session.toldPosition === position || session.gate !== undefined || session.state !== 'open') return
+    session.toldPosition = position
+    session.send({ type: 'position', cursor: position, timestamp: toTimestamp(this.deps.clock.now()) })
+  }
+
   private look(session: Session, now: number): void {
     const { intervalMs, timeoutMs } = this.deps
     // The next look may come too late: the promise is to close by the time-out, not after it.
-    if (now - session.lastInbound + SWEEP_INTERVAL_MS > timeoutMs) {
+    if (now - session.lastInbound + this.lookIntervalMs > timeoutMs) {
       this.deps.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout')
       return
     }
     if (now - session.lastPing >= intervalMs) {
       session.lastPing = now
-      session.wire.probe()
+      const position = this.deps.position(session)
+      session.wire.probe(position)
+      this.tellPosition(session, position)
     }
     this.lookAtToken(session, now)
   }

@@ -1,37 +1,44 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
-import { formatCursor } from '../protocol/cursor.ts'
-import { TidingsError } from '../protocol/errors.ts'
+import { formatCursor, parseCursor } from '../protocol/cursor.ts'
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import { Admission } from './admission.ts'
-import type { Application, ErrorStage } from './application.ts'
+import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
+import { CatchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
 import type { Voice } from './context.ts'
 import { Delivery } from './delivery.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
 import { drain } from './drain.ts'
 import { errorFrame } from './exchange.ts'
-import { Heartbeat, SWEEP_INTERVAL_MS } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
+import { Inbox } from './inbox.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
+import { DeliveryLine } from './line.ts'
 import type { Log } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { Message } from './message.ts'
 import type { Observer } from './observer.ts'
-import { openSession } from './opening.ts'
+import { openSession, type Start } from './opening.ts'
 import type { Backend, LocalView } from './ports/backend.ts'
 import { Presence } from './presence.ts'
 import { type Publication, type Published, Publisher, type Recipient } from './publisher.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
+import { Reporter } from './reporter.ts'
+import { type Kept, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
 import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
+import { storedDelivery } from './stored-delivery.ts'
+import { Turns } from './turns.ts'
 import type { NativeTopics } from './wire.ts'
 
 export interface HubOptions {
@@ -62,13 +69,16 @@ export class Hub {
   readonly heartbeat: Heartbeat
   readonly receiver: Receiver
   readonly asks = new Asks()
+  readonly line: DeliveryLine
+  readonly catchUp: CatchUp
+  readonly inbox: Inbox
+  readonly resumables: Resumables
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
+  readonly reporter: Reporter
   private readonly idempotency: Idempotency<Published>
   private readonly presence: Presence
   private readonly slow: SlowConsumers
-  private readonly log: Log
-  private readonly observers: readonly Observer[]
   private readonly timer: ReturnType<typeof setInterval>
   private leaving = false
 
@@ -79,12 +89,12 @@ export class Hub {
     this.clock = clock
     this.rules = rules
     this.verify = options.verify
-    this.log = log
-    this.observers = options.observers
+    this.reporter = new Reporter(log, options.observers, application)
     const close = this.close.bind(this)
     const end = this.end.bind(this)
     const fail = this.fail.bind(this)
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
+    const store = this.backend.log
     this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
     this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
@@ -93,7 +103,32 @@ export class Hub {
     const { attendances, states, slots } = this.backend
     const maxRooms = unlimited(config.limits.max_rooms)
     this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms })
-    this.publisher = new Publisher(clock, this.delivery, this.rooms)
+    const { registry, delivery, rooms } = this
+    const line = new DeliveryLine(storedDelivery({ registry, delivery, rooms: () => rooms }), log, store.head())
+    store.onCommitted((batch, head) => line.push(batch, head))
+    this.line = line
+    this.publisher = new Publisher({
+      clock,
+      delivery,
+      registry,
+      rooms,
+      rules,
+      log: store,
+      line,
+      inbox: { maxMessages: config.inbox.max_messages, maxAgeMs: config.inbox.max_age },
+    })
+    this.catchUp = new CatchUp({
+      clock,
+      log: store,
+      line,
+      delivery,
+      turns: new Turns(clock),
+      maxReplayed: unlimited(config.limits.replay_messages),
+      close,
+      end,
+    })
+    this.inbox = new Inbox(store, this.catchUp)
+    this.resumables = new Resumables(clock, config.session.resume_ms)
     this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
     this.admission = new Admission({
       clock,
@@ -109,6 +144,7 @@ export class Hub {
       intervalMs: config.heartbeat.interval_ms,
       timeoutMs: config.heartbeat.timeout_ms,
       expiryWarningMs: config.auth.expiry_warning_ms,
+      position: (session) => this.position(session),
       close,
       end,
     })
@@ -122,7 +158,7 @@ export class Hub {
       rooms: this.rooms,
       rules,
       idempotency: this.idempotency,
-      mayPublishDirect: (session) => mayPublishDirect(session, config.direct.publish, rules),
+      direct: config.direct.publish,
     })
     const dispatcher = new Dispatcher({
       clock,
@@ -131,9 +167,9 @@ export class Hub {
       router,
       context: { rooms: this.rooms, rules, voice: this.voice, log },
       handlerTimeoutMs: config.handlers.timeout_ms,
-      blocked: (session, type, ms) => this.tell((observer) => observer.blocked?.(session, type, ms)),
+      blocked: (session, type, ms) => this.reporter.tell((observer) => observer.blocked?.(session, type, ms)),
       fail,
-      report: (error, stage) => this.report(error, stage),
+      report: (error, stage) => this.reporter.report(error, stage),
     })
     this.receiver = new Receiver({
       clock,
@@ -146,7 +182,7 @@ export class Hub {
       fail,
       end,
     })
-    this.timer = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS)
+    this.timer = setInterval(() => this.sweep(), this.heartbeat.lookIntervalMs)
   }
 
   /** Whether the server is leaving: nobody new is let in. */
@@ -154,27 +190,22 @@ export class Hub {
     return this.leaving
   }
 
-  /** A position that is never ahead of what this instance has delivered. */
-  position(): string {
-    return formatCursor(Math.floor(this.clock.now() * 1000))
+  /** A session's position in everything it receives, never ahead of what it was handed; without one, this instance's. */
+  position(session?: Session): string {
+    return formatCursor(session === undefined ? this.line.delivered : this.catchUp.positionOf(session))
   }
 
   /**
    * Registers a session whose wire is ready and opens it. Frames may be given to `receiver` from now on; they wait until
    * `welcome` is out.
    */
-  open(session: Session, rooms: readonly string[]): void {
+  open(session: Session, start: Start): void {
     this.registry.add(session)
     this.heartbeat.begin(session)
     this.receiver.hold(session)
-    try {
-      const opening = openSession(this, session, rooms)
-      if (opening instanceof Promise)
-        opening.then(() => this.opened(session)).catch((error) => this.refuse(session, error))
-      else this.opened(session)
-    } catch (error) {
-      this.refuse(session, error)
-    }
+    openSession(this, session, start)
+      .then(() => this.opened(session))
+      .catch((error) => this.refuse(session, error))
   }
 
   /** A client does not read as fast as it is sent to. */
@@ -182,24 +213,41 @@ export class Hub {
     this.slow.suspect()
   }
 
-  /** Notes a sign of life that was no frame: a pong. */
-  alive(session: Session): void {
+  /** Notes a sign of life that was no frame. A pong brings back the position that its ping carried. */
+  alive(session: Session, echoed?: string): void {
     session.lastInbound = this.clock.monotonic()
+    const cursor = echoed === undefined ? undefined : parseCursor(echoed)
+    if (cursor !== undefined) this.inbox.arrived(session, cursor)
+  }
+
+  /**
+   * Takes over the connection of a client that comes back: what it had is kept for the new one, and where it is still open
+   * it is closed, before limits are counted.
+   */
+  takeOver(connectionId: string, userId: string, deviceId: string): Kept | undefined {
+    const former = this.registry.get(connectionId)
+    if (former !== undefined && former.userId === userId && former.deviceId === deviceId) {
+      this.resumables.keep(former)
+      this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
+    }
+    return this.resumables.take(connectionId, userId, deviceId)
   }
 
   /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
   closed(session: Session, code: number, reason: string): void {
     if (session.closed) return
     const gathered = session.state === 'draining'
+    if (isLost(code)) this.resumables.keep(session)
     session.state = 'closed'
+    session.gate = undefined
     this.rooms.leaveAll(session, gathered)
     this.delivery.detach(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
-    session.waiting = undefined
+    this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
-    this.tell((observer) => observer.closed?.(session, closing))
-    void this.runHooks('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
+    this.reporter.tell((observer) => observer.closed?.(session, closing))
+    void this.reporter.run('disconnect', this.application.hooks.onDisconnect, (hook) => hook(session, closing))
   }
 
   /** Ends a connection with a close code. */
@@ -227,7 +275,8 @@ export class Hub {
 
   /** Publishes once for each key: a repeated one gets the first answer. */
   publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    return this.idempotency.once('\n', key, () => this.publish(publication))
+    const scope = '\n'
+    return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
   /** Publishes an event that wants answers; resolves when all have come or the time is up. */
@@ -268,58 +317,22 @@ export class Hub {
     this.asks.closeAll()
   }
 
-  /** Reports what an application threw, to the log and to its own hook. */
-  report(error: unknown, stage: ErrorStage): void {
-    this.log.error('application_error', { stage, error })
-    for (const hook of this.application.hooks.onError) {
-      try {
-        hook(error, { stage })
-      } catch (inner) {
-        this.log.error('application_error', { stage: 'error', error: inner })
-      }
-    }
-  }
-
   private opened(session: Session): void {
     if (session.closed) return
     this.heartbeat.lookAtToken(session, this.clock.monotonic())
-    this.tell((observer) => observer.opened?.(session))
+    this.reporter.tell((observer) => observer.opened?.(session))
     this.receiver.release(session)
   }
 
   private refuse(session: Session, thrown: unknown): void {
-    if (!(thrown instanceof TidingsError)) this.report(thrown, 'connect')
+    if (!(thrown instanceof TidingsError)) this.reporter.report(thrown, 'connect')
     this.end(session, TidingsError.from(thrown))
   }
 
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
     const correlationId = frameId ?? newCorrelationId()
-    this.tell((observer) => observer.failed?.(session, error, correlationId))
+    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
     session.send(errorFrame(error, correlationId, this.clock))
-  }
-
-  private async runHooks<H>(
-    stage: ErrorStage,
-    hooks: readonly H[],
-    run: (hook: H) => MaybePromise<void>,
-  ): Promise<void> {
-    for (const hook of hooks) {
-      try {
-        await run(hook)
-      } catch (error) {
-        this.report(error, stage)
-      }
-    }
-  }
-
-  private tell(event: (observer: Observer) => void): void {
-    for (const observer of this.observers) {
-      try {
-        event(observer)
-      } catch (error) {
-        this.log.error('observer_failed', { error })
-      }
-    }
   }
 
   private sweep(): void {
@@ -327,12 +340,13 @@ export class Hub {
     this.idempotency.sweep()
     this.admission.sweep()
     this.backend.sweep()
+    this.resumables.sweep()
   }
 }
 
-const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
-
-function mayPublishDirect(session: Session, access: string, rules: RoomRules): boolean {
-  if (access === 'any' || rules.isAdmin(session.identity)) return true
-  return access.startsWith('role:') && session.identity.roles.includes(access.slice('role:'.length))
+/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
+function isLost(code: number): boolean {
+  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
 }
+
+const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }

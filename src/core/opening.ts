@@ -1,17 +1,31 @@
-/** The first moments of a session: the application's hook, its rooms, `welcome`, and only then what is live. */
+/** The first moments of a session: the application's hook, its rooms, `welcome`, what it has missed, what is live. */
 
 import type { Config } from '../config.ts'
+import { formatCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRoomName } from '../protocol/names.ts'
 import type { Application } from './application.ts'
+import type { CatchUp, Plan, Source } from './catch-up.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Delivery } from './delivery.ts'
 import { errorFrame } from './exchange.ts'
 import { newCorrelationId } from './ids.ts'
+import type { Inbox } from './inbox.ts'
 import { announcedLimits } from './limits.ts'
-import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { DeliveryLine } from './line.ts'
+import type { Kept } from './resumable.ts'
 import type { Entry, Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
+
+/** How a client begins. */
+export interface Start {
+  /** The rooms it names. */
+  readonly rooms: readonly string[]
+  /** Its position; absent: its inbox goes on from what its device has acknowledged, and rooms start live. */
+  readonly cursor: number | undefined
+  /** What a former connection of it had. */
+  readonly kept: Kept | undefined
+}
 
 /** What the opening of a session needs of the hub. */
 export interface OpeningHub {
@@ -20,7 +34,9 @@ export interface OpeningHub {
   readonly application: Application
   readonly rooms: Rooms
   readonly delivery: Delivery
-  position(): string
+  readonly catchUp: CatchUp
+  readonly inbox: Inbox
+  readonly line: DeliveryLine
 }
 
 /** Room names that one address may carry: more than `limits.max_rooms` would be refused one by one. */
@@ -33,30 +49,58 @@ export function parseRoomList(text: string | null): string[] {
 }
 
 /**
- * Opens a registered session. Frames that the client sends meanwhile wait. Whatever the client is told first is sent before
- * the session is subscribed, in the same tick, so that nothing live overtakes it.
+ * Opens a registered session: `welcome`, what it has missed, and then what is live, each in the turn that ends the one
+ * before. Frames that the client sends before `welcome` wait.
  */
-export function openSession(hub: OpeningHub, session: Session, rooms: readonly string[]): MaybePromise<void> {
-  const wanted = new Set(rooms)
-  return whenReady(askApplication(hub, session, wanted), () =>
-    whenReady(enterAll(hub, session, [...wanted]), (outcomes) => {
-      if (!session.closed) welcome(hub, session, outcomes)
-      for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry)
-      if (session.closed) return
-      for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
-      hub.delivery.attach(session)
-      session.state = 'open'
-    }),
-  )
+export async function openSession(hub: OpeningHub, session: Session, start: Start): Promise<void> {
+  const { kept } = start
+  const wanted = new Set([...(kept?.rooms.map(({ room }) => room) ?? []), ...start.rooms])
+  if (kept?.metadata !== undefined) session.metadata = { ...kept.metadata, ...session.metadata }
+  await askApplication(hub, session, wanted)
+  const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
+  const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
+  const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
+  if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
+  const position = hub.catchUp.positionOf(session)
+  if (!session.closed) welcome(hub, session, outcomes, plan, position, kept !== undefined)
+  for (const outcome of outcomes)
+    if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry, hub.line.delivered)
+  if (session.closed) return
+  for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
+  hub.delivery.attach(session)
+  session.state = 'open'
+  hub.inbox.begin(session, Math.min(plan.position, hub.line.delivered))
+  if (isBehind) hub.catchUp.run(session, plan, () => {})
+}
+
+/** What the session is read before it goes live: its inbox, and the rooms that keep history if it brought a position. */
+async function sourcesOf(
+  hub: OpeningHub,
+  session: Session,
+  { cursor, kept }: Start,
+  outcomes: readonly Outcome[],
+): Promise<Source[]> {
+  const sources: Source[] = []
+  if (hub.config.inbox.max_messages > 0) {
+    const from = cursor ?? (await hub.inbox.startOf(session))
+    sources.push({ room: undefined, from, judged: cursor !== undefined })
+  }
+  if (cursor === undefined) return sources
+  for (const outcome of outcomes) {
+    if (!('entry' in outcome) || outcome.entry.room.rule.history.maxMessages === 0) continue
+    const since = kept?.rooms.find(({ room }) => room === outcome.room)?.since ?? 0
+    sources.push({ room: outcome.room, from: Math.max(cursor, since), judged: true })
+  }
+  return sources
 }
 
 type Outcome =
   | { readonly room: string; readonly entry: Entry }
   | { readonly room: string; readonly error: TidingsError }
 
-function askApplication(hub: OpeningHub, session: Session, rooms: Set<string>): MaybePromise<unknown> {
+async function askApplication(hub: OpeningHub, session: Session, rooms: Set<string>): Promise<void> {
   const hooks = hub.application.hooks.onConnect
-  if (hooks.length === 0) return undefined
+  if (hooks.length === 0) return
   const connecting = {
     session,
     join: (room: string) => void rooms.add(room),
@@ -64,51 +108,47 @@ function askApplication(hub: OpeningHub, session: Session, rooms: Set<string>): 
       session.metadata = { ...session.metadata, ...values }
     },
   }
-  return (async () => {
-    for (const hook of hooks) await hook(connecting)
-  })()
+  for (const hook of hooks) await hook(connecting)
 }
 
-/** Enters rooms one after the other, at once where the backend answers at once. */
-function enterAll(hub: OpeningHub, session: Session, names: readonly string[]): MaybePromise<Outcome[]> {
+/** Enters rooms one after the other. */
+async function enterAll(hub: OpeningHub, session: Session, names: readonly string[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
-  const next = (index: number): MaybePromise<Outcome[]> => {
-    for (let at = index; at < names.length; at++) {
-      const room = names[at] as string
-      const entered = enter(hub, session, room)
-      if (entered instanceof Promise) {
-        return entered.then((outcome) => {
-          outcomes.push(outcome)
-          return next(at + 1)
-        })
-      }
-      outcomes.push(entered)
-    }
-    return outcomes
+  let entered = 0
+  for (const room of names) {
+    const outcome = await enter(hub, session, room, entered)
+    if ('entry' in outcome) entered++
+    outcomes.push(outcome)
   }
-  return next(0)
+  return outcomes
 }
 
-function enter(hub: OpeningHub, session: Session, room: string): MaybePromise<Outcome> {
-  const refused = (error: unknown): Outcome => ({ room, error: TidingsError.from(error) })
+async function enter(hub: OpeningHub, session: Session, room: string, entered: number): Promise<Outcome> {
   try {
-    const entered = hub.rooms.enter(session, room)
-    if (entered instanceof Promise) return entered.then((entry) => ({ room, entry }), refused)
-    return { room, entry: entered }
+    return { room, entry: await hub.rooms.enter(session, room, entered) }
   } catch (error) {
-    return refused(error)
+    return { room, error: TidingsError.from(error) }
   }
 }
 
-function welcome(hub: OpeningHub, session: Session, outcomes: readonly Outcome[]): void {
+function welcome(
+  hub: OpeningHub,
+  session: Session,
+  outcomes: readonly Outcome[],
+  plan: Plan,
+  position: number,
+  restored: boolean,
+): void {
   const { config, clock } = hub
-  const position = hub.position()
+  const cursor = formatCursor(position)
   const rooms = outcomes.flatMap((outcome) =>
     'entry' in outcome
-      ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor: position }]
+      ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor }]
       : [],
   )
+  session.toldPosition = cursor
   const timestamp = toTimestamp(clock.now())
+  const { recovered, replayed, gaps } = plan
   session.send({
     type: 'welcome',
     payload: {
@@ -119,10 +159,10 @@ function welcome(hub: OpeningHub, session: Session, outcomes: readonly Outcome[]
       heartbeat: { interval_ms: config.heartbeat.interval_ms, timeout_ms: config.heartbeat.timeout_ms },
       limits: announcedLimits(config),
       rooms,
-      cursor: position,
-      resume: { session: false, recovered: false, replayed: 0, gaps: [] },
+      cursor,
+      resume: { session: restored, recovered, replayed, gaps },
     },
-    cursor: position,
+    cursor,
     timestamp,
   })
 }

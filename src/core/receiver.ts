@@ -11,7 +11,7 @@ import { type Clock, toTimestamp } from './clock.ts'
 import { Exchange } from './exchange.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import type { RateLimiter } from './rate-limit.ts'
-import type { Session } from './session.ts'
+import type { Session, SubmittedFrame, WaitingFrame } from './session.ts'
 
 export interface ReceiverDeps {
   readonly clock: Clock
@@ -35,6 +35,13 @@ export interface ReceiverDeps {
  * decoding whatever a flooder sends is work that the throttle is there to save.
  */
 const MAX_DECODED_REFUSAL_BYTES = 4096
+
+/** Milliseconds after which a client should try again whose frames wait for a slow handler. */
+const FULL_RETRY_MS = 1000
+
+function isSubmitted(frame: WaitingFrame): frame is SubmittedFrame {
+  return typeof frame === 'object' && 'run' in frame
+}
 
 export class Receiver {
   private readonly deps: ReceiverDeps
@@ -64,8 +71,42 @@ export class Receiver {
       this.refuse(session, raw, bytes, 'Too many messages', verdict.retryAfterMs)
     } else {
       if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
-      this.enqueue(session, raw, bytes)
+      if (session.busy && this.deps.asking() && this.answers(session, raw)) return
+      if (session.busy && session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
+        this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', FULL_RETRY_MS)
+        return
+      }
+      this.enqueue(session, raw)
     }
+  }
+
+  /**
+   * Takes a frame that came by another way than the session's own transport, already decoded, and handles it in its turn.
+   * @param reply takes the answers.
+   * @returns resolves when everything is answered; rejects with what the frame failed for.
+   */
+  async submit(session: Session, value: unknown, bytes: number, reply: (frame: ServerFrame) => void): Promise<void> {
+    const { clock, limiter } = this.deps
+    if (session.closed) throw new TidingsError('not_found', 'The connection has ended')
+    const now = clock.monotonic()
+    session.framesIn++
+    session.bytesIn += bytes
+    const verdict = limiter.take(session, bytes, now)
+    if (verdict.kind === 'close') {
+      const error = new TidingsError('rate_limited')
+      this.deps.end(session, error)
+      throw error
+    }
+    if (verdict.kind === 'refuse' || session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
+      const retryAfterMs = verdict.kind === 'refuse' ? verdict.retryAfterMs : FULL_RETRY_MS
+      throw new TidingsError('rate_limited', 'Too many messages', { retryAfterMs })
+    }
+    if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
+    const exchange = new Exchange(session, parseClientFrame(value), clock, reply)
+    await new Promise<void>((resolve, reject) => {
+      this.enqueue(session, { length: bytes, run: () => this.deps.dispatch(exchange), resolve, reject })
+    })
+    await exchange.pending
   }
 
   /** Makes the session's frames wait, as while it is being opened; {@link release} lets them go on. */
@@ -82,22 +123,26 @@ export class Receiver {
       session.waitingBytes -= next.length
       this.handle(session, next)
     }
-    if (session.waiting?.length === 0 || session.closed) session.waiting = undefined
+    if (session.closed) this.abandon(session)
+    if (session.waiting?.length === 0) session.waiting = undefined
   }
 
-  private enqueue(session: Session, raw: string | Uint8Array, bytes: number): void {
-    if (!session.busy) {
-      this.handle(session, raw)
-      return
+  /** Gives up what has waited for a session that is gone. */
+  abandon(session: Session): void {
+    for (const waiting of session.waiting ?? []) {
+      if (isSubmitted(waiting)) waiting.reject(new TidingsError('not_found', 'The connection has ended'))
     }
-    if (this.deps.asking() && this.answers(session, raw)) return
-    if (session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
-      this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', 1000)
+    session.waiting = undefined
+  }
+
+  private enqueue(session: Session, frame: WaitingFrame): void {
+    if (!session.busy) {
+      this.handle(session, frame)
       return
     }
     session.waiting ??= []
-    session.waiting.push(raw)
-    session.waitingBytes += raw.length
+    session.waiting.push(frame)
+    session.waitingBytes += frame.length
   }
 
   /**
@@ -116,7 +161,7 @@ export class Receiver {
     if (type !== 'ack' || to !== undefined || !isRecord(payload) || payload['correlation_id'] === undefined)
       return false
     try {
-      const handled = this.handleFrame(session, frame)
+      const handled = this.deps.dispatch(new Exchange(session, frame, this.deps.clock))
       if (handled instanceof Promise) handled.catch((error) => this.deps.fail(session, error, frame.id))
     } catch (error) {
       this.deps.fail(session, error, frame.id)
@@ -124,26 +169,36 @@ export class Receiver {
     return true
   }
 
-  private handle(session: Session, raw: string | Uint8Array): void {
+  private handle(session: Session, frame: WaitingFrame): void {
+    if (isSubmitted(frame)) this.handleSubmitted(session, frame)
+    else this.handleRaw(session, frame)
+  }
+
+  private handleRaw(session: Session, raw: string | Uint8Array): void {
     let id: string | undefined
     try {
       const value = this.decode(raw)
       id = frameIdOf(value)
-      const handled = this.handleFrame(session, parseClientFrame(value))
-      if (handled instanceof Promise) this.waitFor(session, handled, id)
+      const handled = this.deps.dispatch(new Exchange(session, parseClientFrame(value), this.deps.clock))
+      if (handled instanceof Promise) this.waitFor(session, handled, (error) => this.deps.fail(session, error, id))
     } catch (error) {
       this.deps.fail(session, error, id)
     }
   }
 
-  /** Handles a checked frame; answers go to `reply` where there is one. May throw or reject. */
-  private handleFrame(session: Session, frame: ClientFrame, reply?: (frame: ServerFrame) => void): MaybePromise<void> {
-    return this.deps.dispatch(new Exchange(session, frame, this.deps.clock, reply))
+  private handleSubmitted(session: Session, { run, resolve, reject }: SubmittedFrame): void {
+    try {
+      const handled = run()
+      if (handled instanceof Promise) this.waitFor(session, handled.then(resolve), reject)
+      else resolve()
+    } catch (error) {
+      reject(error)
+    }
   }
 
-  private waitFor(session: Session, handled: Promise<void>, id: string | undefined): void {
+  private waitFor(session: Session, handled: Promise<void>, failed: (error: unknown) => void): void {
     session.busy = true
-    handled.catch((error) => this.deps.fail(session, error, id)).finally(() => this.release(session))
+    handled.catch(failed).finally(() => this.release(session))
   }
 
   private decode(raw: string | Uint8Array): unknown {

@@ -36,7 +36,7 @@ export function recordOf(session: Session, clock: Clock): ConnectionRecord {
     ip: session.ip,
     user_agent: session.userAgent ?? null,
     connected_at: toTimestamp(session.connectedAt),
-    last_seen: toTimestamp(clock.now() - (clock.monotonic() - session.lastInbound)),
+    last_seen: toTimestamp(lastSeenOf(session, clock)),
     rooms: session.rooms,
     metadata: session.metadata ?? {},
     counters: {
@@ -46,4 +46,9 @@ export function recordOf(session: Session, clock: Clock): ConnectionRecord {
       pending_bytes: session.wire.bufferedBytes(),
     },
   }
+}
+
+/** Milliseconds since 1970 of the last sign of life. */
+export function lastSeenOf(session: Session, clock: Clock): number {
+  return clock.now() - (clock.monotonic() - session.lastInbound)
 }

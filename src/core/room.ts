@@ -2,6 +2,7 @@
 import type { Identity } from './identity.ts'
 import { MultiMap } from './multimap.ts'
 import type { Session } from './session.ts'
+import { roomLog } from './stored-topics.ts'
 import { Topic } from './topic.ts'
 
 /** What holds in a room. */
@@ -36,7 +37,7 @@ export class Room {
   constructor(name: string, rule: RoomRule) {
     this.name = name
     this.rule = rule
-    this.topic = new Topic(`r:${name}`, name)
+    this.topic = new Topic(`r:${name}`, name, rule.history.maxMessages > 0 ? roomLog(name) : undefined)
   }
 
   has(session: Session): boolean {

@@ -55,9 +55,10 @@ export class Rooms {
 
   /**
    * Puts a session into a room without subscribing it; {@link subscribe} MUST follow in the tick in which this is ready.
+   * @param entered rooms that the session has entered and is not subscribed to yet: they count too.
    * @throws TidingsError `invalid_message`, `forbidden`, `room_limit`.
    */
-  enter(session: Session, name: unknown): MaybePromise<Entry> {
+  enter(session: Session, name: unknown, entered = 0): MaybePromise<Entry> {
     if (!isRoomName(name)) {
       const details = { field: 'room' }
       throw new TidingsError('invalid_message', 'A room name is 1 to 128 of A-Z a-z 0-9 _ . : @ -', { details })
@@ -70,7 +71,7 @@ export class Rooms {
     }
     const rule = this.deps.rules.ruleFor(name)
     const left = rule.exclusive === false ? undefined : this.leaveGroup(session, rule.exclusive)
-    const joined = session.rooms.length
+    const joined = session.rooms.length + entered
     if (joined >= this.deps.maxRooms) {
       const details = { max_rooms: this.deps.maxRooms }
       throw new TidingsError('room_limit', `Max rooms exceeded: ${joined} of ${this.deps.maxRooms}`, { details })
@@ -82,15 +83,40 @@ export class Rooms {
     })
   }
 
-  /** Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again. */
-  subscribe(session: Session, { room, attendance, already }: Entry): void {
+  /**
+   * What a list of rooms amounts to when they are joined one after the other: of an exclusive group only the last that
+   * the session may join.
+   */
+  remaining(session: Session, names: readonly string[]): string[] {
+    const { rules } = this.deps
+    const kept = new Map<string, string>()
+    for (const name of names) {
+      const group =
+        isRoomName(name) && rules.allows(session.identity, name, 'join', false) && rules.ruleFor(name).exclusive
+      kept.set(group === false ? `room ${name}` : `group ${group}`, name)
+    }
+    return [...kept.values()]
+  }
+
+  /**
+   * Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again.
+   * @param since the position at which it joined: older messages of the room are not for it.
+   */
+  subscribe(session: Session, { room, attendance, already }: Entry, since: number): void {
     if (already) return
     if (session.closed) {
       this.takeOut(session, room)
       return
     }
-    room.topic.subscribe(session)
-    if (attendance.changed) this.deps.presence.joined(room, session, attendance.participants)
+    room.topic.subscribe(session, since)
+    if (!attendance.changed) return
+    if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
+    this.deps.presence.joined(room, session, attendance.participants)
+  }
+
+  /** Takes a session out again that entered and is not going to be subscribed. */
+  abandon(session: Session, { room, already }: Entry): void {
+    if (!already) void this.takeOut(session, room)
   }
 
   /** Takes a session out of a room; false where it was not in. */

@@ -14,8 +14,8 @@ export interface RouterDeps {
   readonly rooms: Rooms
   readonly rules: RoomRules
   readonly idempotency: Idempotency<Published>
-  /** Whether this user may send to other users. */
-  readonly mayPublishDirect: (session: Session) => boolean
+  /** Who may send to other users: `any`, `none` or `role:NAME`. */
+  readonly direct: string
 }
 
 export class Router {
@@ -34,14 +34,16 @@ export class Router {
     const { session, frame } = exchange
     if (isReservedType(frame.type)) throw new TidingsError('forbidden', "This type is the protocol's own")
     const recipient = this.authorise(session, to)
-    const published =
-      frame.id === undefined
-        ? this.publish(session, frame, recipient)
-        : this.deps.idempotency.once(`${session.userId}\n${session.deviceId}`, frame.id, () =>
-            this.publish(session, frame, recipient),
-          )
+    const published = this.publish(session, frame, recipient)
     if (published instanceof Promise) return published.then((answer) => exchange.ack(answer))
     exchange.ack(published)
+  }
+
+  /** Whether a frame will be stored: then the session's next frame that is not waits for it. */
+  stores({ to, ephemeral }: ClientFrame, session: Session): boolean {
+    if (to === undefined) return false
+    const recipient = to.kind === 'device' ? { ...to, userId: to.userId ?? session.userId } : to
+    return this.deps.publisher.retentionOf({ to: recipient, ephemeral }) !== undefined
   }
 
   private publish(session: Session, frame: ClientFrame, to: Recipient): MaybePromise<Published> {
@@ -51,7 +53,13 @@ export class Router {
       device_id: deviceId,
       ...(identity.username !== undefined && { username: identity.username }),
     }
-    return this.deps.publisher.publish({ to, type: frame.type, payload: frame.payload, sender, except: session })
+    const { type, payload, ephemeral, id } = frame
+    const publication = { to, type, payload, sender, except: session, ephemeral }
+    if (id === undefined) return this.deps.publisher.publish(publication)
+    const scope = `${userId}\n${deviceId}`
+    return this.deps.idempotency.once(scope, id, () =>
+      this.deps.publisher.publish({ ...publication, idempotency: { scope, key: id } }),
+    )
   }
 
   private authorise(session: Session, to: Target): Recipient {
@@ -75,7 +83,10 @@ export class Router {
   }
 
   private allowDirect(session: Session, userId: string): void {
-    if (userId === session.userId || this.deps.mayPublishDirect(session)) return
+    const { direct, rules } = this.deps
+    const { identity } = session
+    if (userId === session.userId || direct === 'any' || rules.isAdmin(identity)) return
+    if (direct.startsWith('role:') && identity.roles.includes(direct.slice('role:'.length))) return
     throw new TidingsError('forbidden', 'Not allowed to send to other users')
   }
 }

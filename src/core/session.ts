@@ -4,7 +4,9 @@
  */
 import type { Encoding } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
+import type { Gate } from './gate.ts'
 import type { Identity } from './identity.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import type { Message } from './message.ts'
 import type { RateState } from './rate-limit.ts'
 import type { Member, Subscription, Topic } from './topic.ts'
@@ -22,10 +24,25 @@ export interface SessionInit {
   /** What limits per address count by: the address itself, or its network. */
   readonly addressKey: string
   readonly userAgent: string | undefined
+  /** Whether only an explicit `ack` acknowledges. */
+  readonly explicitAck: boolean
+  /** Whether the device outlives this connection: only then the log remembers how far it has come. */
+  readonly durableDevice: boolean
   /** Milliseconds since 1970. */
   readonly connectedAt: number
   /** Monotonic milliseconds. */
   readonly since: number
+}
+
+/** A frame that waits its turn: as it came from the socket, or on behalf of an HTTP request. */
+export type WaitingFrame = string | Uint8Array | SubmittedFrame
+
+export interface SubmittedFrame {
+  /** Bytes, for the bound on what waits. */
+  readonly length: number
+  readonly run: () => MaybePromise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 export class Session implements Member {
@@ -37,6 +54,8 @@ export class Session implements Member {
   readonly ip: string
   readonly addressKey: string
   readonly userAgent: string | undefined
+  readonly explicitAck: boolean
+  readonly durableDevice: boolean
   readonly connectedAt: number
   /** Replaced by `refresh_token`. */
   identity: Identity
@@ -53,12 +72,18 @@ export class Session implements Member {
   /** Frames sent to this session alone, less those of its topics that it published itself. */
   framesOut = 0
   rate: RateState | undefined
+  /** Stands while the session catches up with the log: nothing live passes it. */
+  gate: Gate | undefined
+  /** The last stored publish under way: the session's next answer comes after it. */
+  storing: Promise<unknown> | undefined
   /** Whether a frame is being handled: the next waits in `waiting`. */
   busy = false
-  waiting: (string | Uint8Array)[] | undefined
+  waiting: WaitingFrame[] | undefined
   waitingBytes = 0
   /** Monotonic milliseconds at which the credentials end. */
   expiresAt: number | undefined
+  /** The position last said to the client with a heartbeat. */
+  toldPosition: string | undefined
   /** Whether `token_expiring` was said for the present token. */
   expiryWarned = false
 
@@ -72,10 +97,17 @@ export class Session implements Member {
     this.ip = init.ip
     this.addressKey = init.addressKey
     this.userAgent = init.userAgent
+    this.explicitAck = init.explicitAck
+    this.durableDevice = init.durableDevice
     this.connectedAt = init.connectedAt
     this.lastInbound = init.since
     this.lastPing = init.since
     this.metadata = init.identity.meta && { ...init.identity.meta }
+  }
+
+  /** Whether it is subscribed to native topics: not while it catches up. */
+  get native(): boolean {
+    return this.wire.native && this.gate === undefined
   }
 
   get closed(): boolean {
@@ -92,8 +124,19 @@ export class Session implements Member {
   /** Hands over a message that others receive too. */
   deliver(message: Message): void {
     if (this.state === 'closed') return
+    if (this.gate !== undefined) {
+      this.gate.hold(message)
+      return
+    }
     this.framesOut++
     this.wire.send(message.encode(this.encoding))
+  }
+
+  /** Hands over several messages in few writes, past the gate: for who reads to this session from the log. */
+  deliverAll(messages: readonly Message[]): void {
+    if (this.state === 'closed' || messages.length === 0) return
+    this.framesOut += messages.length
+    this.wire.sendAll(messages.map((message) => message.encode(this.encoding)))
   }
 
   subscriptionTo(topic: Topic): Subscription | undefined {

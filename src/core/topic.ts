@@ -18,6 +18,8 @@ export const LOOPED = -1
 /** Who can be in a topic: a session, as far as a topic knows it. */
 export interface Member {
   readonly wire: Wire
+  /** Whether it is subscribed to native topics now; else it is written to one by one. */
+  readonly native: boolean
   readonly encoding: Encoding
   readonly closed: boolean
   /** The topics it is in. */
@@ -36,6 +38,8 @@ export interface Subscription {
   readonly slice: number
   /** The topic's count of messages when the member came, for its own counter of frames. */
   readonly from: number
+  /** The position at which the member joined: what is older is not for it. */
+  readonly since: number
 }
 
 /** Members with one encoding: they receive the same bytes. */
@@ -51,6 +55,8 @@ export class Topic {
   readonly name: string
   /** The room whose topic this is. */
   readonly room: string | undefined
+  /** The topic of the log where its messages are kept; absent: they are not. */
+  readonly log: string | undefined
   readonly channels: (Channel | undefined)[] = []
   /** Members that are written to one by one. */
   readonly looped = new Set<Member>()
@@ -58,9 +64,10 @@ export class Topic {
   published = 0
   private members = 0
 
-  constructor(name: string, room?: string) {
+  constructor(name: string, room?: string, log?: string) {
     this.name = name
     this.room = room
+    this.log = log
   }
 
   /** Members of this topic. */
@@ -72,16 +79,16 @@ export class Topic {
    * Adds a member. While a broadcast goes round, a newcomer is placed where the round has not been yet: a session
    * joined before a message was fully out receives it, and its position says so.
    */
-  subscribe(member: Member): Subscription {
+  subscribe(member: Member, since = 0): Subscription {
     this.members++
     let slice = LOOPED
-    if (member.wire.native) {
+    if (member.native) {
       slice = this.place(this.channelFor(member.encoding))
       member.wire.subscribe(this.nativeName(member.encoding, slice))
     } else {
       this.looped.add(member)
     }
-    const subscription: Subscription = { topic: this, slice, from: this.published }
+    const subscription: Subscription = { topic: this, slice, from: this.published, since }
     member.subscriptions.push(subscription)
     return subscription
   }
@@ -99,6 +106,17 @@ export class Topic {
     member.wire.unsubscribe(this.nativeName(member.encoding, subscription.slice))
     const slices = this.channelFor(member.encoding).slices
     slices[subscription.slice] = (slices[subscription.slice] as number) - 1
+  }
+
+  /**
+   * Places a member anew after it became native or ceased to be. It comes behind a round that is under way, so that a
+   * message which passed it by is handed to it after all.
+   */
+  readmit(member: Member): void {
+    const subscription = member.subscriptionTo(this)
+    if (subscription === undefined) return
+    this.unsubscribe(member)
+    this.subscribe(member, subscription.since)
   }
 
   /** The native topic of one slice. */

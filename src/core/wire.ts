@@ -19,8 +19,8 @@ export interface Wire {
   unsubscribe(topic: string): void
   /** Publishes to every subscriber of a native topic but this one. False: somebody is under back-pressure. */
   publish(topic: string, data: Encoded): boolean
-  /** Asks the client's socket for a sign of life; the answer reaches `hub.alive`. */
-  probe(): void
+  /** Asks the client's socket for a sign of life; the answer reaches `hub.alive`, with the position where the transport can. */
+  probe(position: string): void
   /** Bytes that wait for the client to read. */
   bufferedBytes(): number
   /** Ends the connection after what was sent before; the reason is cut to what a close frame holds. */

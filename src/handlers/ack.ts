@@ -1,9 +1,10 @@
 import type { BuiltIn } from '../core/dispatch.ts'
 import type { Hub } from '../core/hub.ts'
+import { parseCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 
-/** `ack` from a client: the answer to a server event that asked for one. */
+/** `ack` from a client: how far it has processed its messages, or the answer to a server event that asked for one. */
 export function ack(hub: Hub): BuiltIn {
   return (exchange) => {
     const { payload } = exchange.frame
@@ -11,11 +12,17 @@ export function ack(hub: Hub): BuiltIn {
     const cursor = isRecord(payload) ? payload['cursor'] : undefined
     if (typeof correlationId === 'string') {
       hub.asks.answer(correlationId, exchange.session.connectionId, (payload as Record<string, unknown>)['result'])
-    } else if (typeof cursor !== 'string') {
-      throw new TidingsError('invalid_message', 'Invalid payload: an ack names a cursor or a correlation_id', {
-        details: { field: 'payload' },
-      })
+    } else {
+      const position = typeof cursor === 'string' ? parseCursor(cursor) : undefined
+      if (position !== undefined) hub.inbox.acknowledge(exchange.session, position)
+      else refuse()
     }
     exchange.ack({})
   }
+}
+
+function refuse(): never {
+  throw new TidingsError('invalid_message', 'Invalid payload: an ack names a cursor or a correlation_id', {
+    details: { field: 'payload' },
+  })
 }

@@ -9,7 +9,7 @@ export function ping(hub: Hub): BuiltIn {
     exchange.answer('pong', {
       server_time: toTimestamp(hub.clock.now()),
       ...(echo !== undefined && { echo }),
-      cursor: hub.position(),
+      cursor: hub.position(exchange.session),
     })
   }
 }

@@ -1,17 +1,30 @@
+import { roomSources } from '../core/catch-up.ts'
 import type { BuiltIn } from '../core/dispatch.ts'
 import type { Hub } from '../core/hub.ts'
-import { parseCursor } from '../protocol/cursor.ts'
+import { formatCursor, parseCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 
-/** `resume`: nothing is kept, so nothing after the cursor can be had again, and the client is told so. */
+/** `resume`: everything after the cursor again, then `resumed`, then what is live; live frames wait meanwhile. */
 export function resume(hub: Hub): BuiltIn {
-  return (exchange) => {
-    const cursor = isRecord(exchange.frame.payload) ? exchange.frame.payload['cursor'] : undefined
-    if (typeof cursor !== 'string' || parseCursor(cursor) === undefined) {
+  return async (exchange) => {
+    const { session, frame } = exchange
+    const named = isRecord(frame.payload) ? frame.payload['cursor'] : undefined
+    const cursor = typeof named === 'string' ? parseCursor(named) : undefined
+    if (cursor === undefined) {
       throw new TidingsError('invalid_message', 'Invalid cursor', { details: { field: 'cursor' } })
     }
-    const gaps = [{ inbox: true, since: cursor }, ...exchange.session.rooms.map((room) => ({ room, since: cursor }))]
-    exchange.answer('resumed', { recovered: false, replayed: 0, cursor: hub.position(), gaps })
+    const inbox = hub.config.inbox.max_messages > 0 ? [{ room: undefined, from: cursor, judged: true }] : []
+    const plan = await hub.catchUp.plan(session, [...inbox, ...roomSources(session, cursor)])
+    if (session.closed) return
+    hub.catchUp.gate(session, plan.position)
+    hub.delivery.suspend(session)
+    await new Promise<void>((resolve) => {
+      hub.catchUp.run(session, plan, (replayed) => {
+        const { recovered, gaps } = plan
+        exchange.answer('resumed', { recovered, replayed, cursor: formatCursor(hub.line.delivered), gaps })
+        resolve()
+      })
+    })
   }
 }

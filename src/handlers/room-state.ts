@@ -4,35 +4,18 @@ import type { BuiltIn } from '../core/dispatch.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Hub } from '../core/hub.ts'
 import { Message } from '../core/message.ts'
+import { describeRoom } from '../core/queries.ts'
 import type { Room } from '../core/room.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 import { namedRoom } from './rooms.ts'
-
-/** Participants that one answer lists; `participant_count` has the whole number. A list of 10,000 would be 500 KB. */
-export const MAX_LISTED_PARTICIPANTS = 1000
 
 /** `get_room_state`: who is there and what holds there. */
 export function getRoomState(hub: Hub): BuiltIn {
   return async (exchange) => {
     const room = memberRoom(hub, exchange)
     hub.rooms.authorise(exchange.session, room.name, 'state')
-    exchange.ack(await describeRoom(hub, room.name))
-  }
-}
-
-/** The room as `get_room_state` and the HTTP API tell it. */
-export async function describeRoom(hub: Hub, name: string): Promise<Record<string, unknown>> {
-  const { attendances, states } = hub.backend
-  const kept = await states.get(name)
-  const participants = await attendances.participants(name, MAX_LISTED_PARTICIPANTS)
-  return {
-    room: name,
-    participants: participants.map(({ id, username }) => ({ id, username: username ?? null })),
-    participant_count: await attendances.count(name),
-    state: kept?.state ?? {},
-    version: kept?.version ?? 0,
-    cursor: hub.position(),
+    exchange.ack(await describeRoom(hub, room.name, hub.position(exchange.session)))
   }
 }
 

@@ -1,18 +1,26 @@
-/** Probes: whether the process lives, and whether it takes connections. */
-import { Elysia } from 'elysia'
-import type { Hub } from '../core/hub.ts'
+/** Probes: whether the process lives, and whether it takes connections. They ask nothing of the request, not even a `Host`. */
+import { Elysia, t } from 'elysia'
+import type { HttpDeps } from './deps.ts'
 
-export function healthRoutes(hub: Hub) {
-  return new Elysia({ name: 'tidings-health' })
-    .get('/healthz', () => ({ status: 'ok' }), {
-      detail: { tags: ['status'], summary: 'Whether the process lives' },
+const Alive = t.Object({ status: t.Literal('ok') }, { title: 'Alive', description: 'The process answers.' })
+const Ready = t.Object({ status: t.Literal('ready') }, { title: 'Ready', description: 'Clients may connect.' })
+const Draining = t.Object(
+  { status: t.Literal('draining') },
+  { title: 'Draining', description: 'The server is leaving: send clients elsewhere.' },
+)
+
+export function healthRoutes({ hub }: HttpDeps) {
+  return new Elysia()
+    .get('/healthz', () => ({ status: 'ok' as const }), {
+      response: { 200: Alive },
+      detail: { operationId: 'isAlive', tags: ['status'], summary: 'Whether the process lives' },
     })
     .get(
       '/readyz',
-      ({ set }) => {
-        if (hub.draining) set.status = 503
-        return { status: hub.draining ? 'draining' : 'ready' }
+      ({ status }) => (hub.draining ? status(503, { status: 'draining' }) : status(200, { status: 'ready' })),
+      {
+        response: { 200: Ready, 503: Draining },
+        detail: { operationId: 'isReady', tags: ['status'], summary: 'Whether new connections are taken' },
       },
-      { detail: { tags: ['status'], summary: 'Whether new connections are taken' } },
     )
 }

@@ -1,20 +1,42 @@
 /** The addresses at which clients connect. */
-import { Elysia } from 'elysia'
-import type { Hub } from '../core/hub.ts'
-import type { Door, Knock } from '../transports/handshake.ts'
+import { Elysia, t } from 'elysia'
 import { upgrade } from '../transports/websocket.ts'
+import type { HttpDeps } from './deps.ts'
+import { knockOf } from './knock.ts'
+import { failures } from './schemas.ts'
 
-/** The WebSocket addresses; the last two are where clients of older servers look. */
-const WEBSOCKET_PATHS = ['/realtime', '/ws', '/ws/']
+/** Where clients of older servers look for the WebSocket. */
+const ALIASES = ['/ws', '/ws/']
 
-export interface RealtimeDeps {
-  readonly hub: Hub
-  readonly door: Door
-}
+const text = (name: string, description: string, schema: object = {}) => ({
+  name,
+  in: 'query' as const,
+  required: false,
+  description,
+  schema: { type: 'string' as const, ...schema },
+})
 
-export function realtimeRoutes({ hub, door }: RealtimeDeps) {
-  const app = new Elysia({ name: 'tidings-realtime' })
-  for (const path of WEBSOCKET_PATHS) {
+const PARAMETERS = [
+  text('token', 'The token, for clients that cannot set a header. A header keeps it out of addresses.'),
+  text('device_id', "The device, within the token's user. Absent: one is made for this connection alone."),
+  text('rooms', 'Rooms to join at once, separated by commas.', { example: 'lobby,news' }),
+  text('format', 'What the server sends in; a subprotocol wins.', { enum: ['json', 'msgpack'], default: 'json' }),
+  text('envelope', 'The key under which payloads are sent.', { enum: ['payload', 'data'], default: 'payload' }),
+  text('close_reason', '`1`: a refusal accepts the socket, says why in a frame and closes it, for browsers.', {
+    enum: ['1'],
+  }),
+  {
+    name: 'Sec-WebSocket-Protocol',
+    in: 'header' as const,
+    required: false,
+    description: '`tidings.v1.json` or `tidings.v1.msgpack`, and `token.<JWT>` to bring a token.',
+    schema: { type: 'string' as const },
+  },
+]
+
+export function realtimeRoutes({ hub, door }: HttpDeps) {
+  const app = new Elysia()
+  for (const path of ['/realtime', ...ALIASES]) {
     app.get(
       path,
       async ({ request, server }) => {
@@ -23,17 +45,20 @@ export function realtimeRoutes({ hub, door }: RealtimeDeps) {
       },
       {
         detail: {
+          ...(path !== '/realtime' && { hide: true }),
+          operationId: 'connect',
           tags: ['realtime'],
           summary: 'Opens a WebSocket',
-          description: 'Answers 101 to an upgrade with valid credentials; anything else is an error that says why.',
+          description: `Answers 101 to an upgrade with valid credentials. ${ALIASES.map((alias) => `\`${alias}\``).join(' and ')} are the same address.`,
+          security: [{ userToken: [] }],
+          parameters: PARAMETERS,
+        },
+        response: {
+          101: t.Void({ description: 'The connection is a WebSocket now.' }),
+          ...failures(400, 401, 403, 426, 429, 503),
         },
       },
     )
   }
   return app
-}
-
-/** What the door needs of a request. */
-export function knockOf(request: Request, server: { requestIP(request: Request): { address: string } | null }): Knock {
-  return { request, query: new URL(request.url).searchParams, peer: server.requestIP(request)?.address ?? '' }
 }

@@ -1,39 +1,98 @@
 /** Every route of the server, and what holds for all of them. */
-import { Elysia } from 'elysia'
+import { type AnyElysia, Elysia } from 'elysia'
+import { createAdminGuard } from '../auth/admin.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
-import { TidingsError } from '../protocol/errors.ts'
 import type { Door } from '../transports/handshake.ts'
-import { errorResponse } from './errors.ts'
+import { hostIsClear } from './address.ts'
+import { Border } from './border.ts'
+import { connectionRoutes } from './connections.ts'
+import { Cors } from './cors.ts'
+import type { HttpDeps } from './deps.ts'
+import { fallback, unclearHost } from './fallback.ts'
 import { healthRoutes } from './health.ts'
+import { meRoutes } from './me.ts'
+import { publishRoutes } from './publish.ts'
 import { realtimeRoutes } from './realtime.ts'
+import { roomRoutes } from './rooms.ts'
+import { statusRoutes } from './status.ts'
+import { swaggerRoutes } from './swagger.ts'
+import { userRoutes } from './users.ts'
 
-export interface HttpDeps {
+export interface HttpOptions {
   readonly hub: Hub
   readonly door: Door
   readonly log: Log
+  /** Verifies a token, revocation included. */
   readonly verify: (token: string) => Promise<Identity>
-  readonly mode: 'development' | 'production'
 }
 
-export function httpRoutes({ hub, door, log }: HttpDeps) {
-  return new Elysia({ name: 'tidings' })
-    .onError({ as: 'scoped' }, ({ error, code, request }) => errorResponse(ours(error, code), log, request))
-    .use(healthRoutes(hub))
-    .use(realtimeRoutes({ hub, door }))
+export interface HttpRoutes {
+  /** What clients talk to; the admin routes too, unless they have a listener of their own. For any Elysia application. */
+  readonly routes: AnyElysia
+  /** {@link routes} as an application of its own, with its description and an answer to everything else. */
+  readonly site: AnyElysia
+  /** The same of the admin routes, where they have a listener of their own. */
+  readonly adminSite: AnyElysia | undefined
 }
 
-/** Elysia's own errors in our words: its texts would echo what was sent. */
-function ours(error: unknown, code: string | number): unknown {
-  switch (code) {
-    case 'NOT_FOUND':
-      return new TidingsError('not_found')
-    case 'VALIDATION':
-      return new TidingsError('invalid_message', undefined, { cause: error })
-    case 'PARSE':
-      return new TidingsError('invalid_message', 'The body is not JSON', { cause: error })
-    default:
-      return error
+export function httpRoutes({ hub, door, log, verify }: HttpOptions): HttpRoutes {
+  const { server, auth, admin } = hub.config
+  const cors = new Cors({ allowedOrigins: server.allowed_origins, cookies: auth.cookie !== undefined })
+  const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify })
+  const deps = { hub, door, log, border: new Border(log, cors), guard }
+  if (admin.listen === undefined) {
+    const routes = routesOf(deps, true, [...clientRoutes(deps), ...adminRoutes(deps)])
+    return { routes, site: site(deps, true, routes), adminSite: undefined }
   }
+  const routes = routesOf(deps, false, clientRoutes(deps))
+  const adminSite = site(deps, true, routesOf(deps, true, adminRoutes(deps)))
+  return { routes, site: site(deps, false, routes), adminSite }
+}
+
+function clientRoutes(deps: HttpDeps): AnyElysia[] {
+  return [realtimeRoutes(deps), meRoutes(deps), statusRoutes(deps)]
+}
+
+function adminRoutes(deps: HttpDeps): AnyElysia[] {
+  return [connectionRoutes(deps), userRoutes(deps), roomRoutes(deps), publishRoutes(deps)]
+}
+
+/**
+ * Routes with what holds for all of them. Hooks are local: in somebody's application they touch nothing but our own
+ * routes, and the host's errors stay its own.
+ */
+function routesOf(deps: HttpDeps, admin: boolean, parts: readonly AnyElysia[]): AnyElysia {
+  const { border } = deps
+  const app: AnyElysia = new Elysia()
+  const answer = fallback(deps, { routes: () => app.routes, admin })
+  app
+    .onError(({ error, code, request }) => border.failure(request, error, code))
+    .mapResponse(({ responseValue, request, set }) =>
+      responseValue === undefined || responseValue instanceof Response
+        ? undefined
+        : border.answer(request, responseValue, Number(set.status ?? 200)),
+    )
+    .use(healthRoutes(deps))
+    .onTransform(({ request }) => {
+      if (!hostIsClear(request)) throw unclearHost()
+    })
+  for (const part of parts) app.use(part)
+  return app.all('/realtime/*', ({ request }) => answer(request), { detail: { hide: true } })
+}
+
+/** Routes as an application that answers everything. */
+function site(deps: HttpDeps, admin: boolean, routes: AnyElysia): AnyElysia {
+  const { border } = deps
+  // By default the router looks for the path from the eleventh character of the URL: with a short host it would be
+  // somewhere else than anybody who reads the path thinks.
+  const app: AnyElysia = new Elysia({ handler: { standardHostname: false } })
+  const answer = fallback(deps, { routes: () => app.routes, admin })
+  return app
+    .onError(({ error, code, request }) =>
+      code === 'NOT_FOUND' ? answer(request) : border.failure(request, error, code),
+    )
+    .use(routes)
+    .use(swaggerRoutes(deps, routes))
 }

@@ -11,10 +11,14 @@ export type Envelope = 'payload' | 'data'
 /** An encoded frame: text for JSON, bytes for MessagePack. */
 export type Encoded = string | Uint8Array
 
+/** What stands around a frame on a byte stream: nothing, or the lines of a server-sent event. */
+export type Framing = 'none' | 'sse'
+
 export interface Encoding {
   /** Position in {@link ENCODINGS}. */
   readonly index: number
   readonly format: Format
+  readonly framing: Framing
   /** The key under which a frame's payload stands. */
   readonly envelope: Envelope
   encode(frame: ServerFrame): Encoded
@@ -22,16 +26,36 @@ export interface Encoding {
 
 /** Every encoding, by its index. */
 export const ENCODINGS: readonly Encoding[] = [
-  { index: 0, format: 'json', envelope: 'payload', encode: encodeJson },
-  { index: 1, format: 'json', envelope: 'data', encode: (frame) => encodeJson(withData(frame)) },
-  { index: 2, format: 'msgpack', envelope: 'payload', encode: encodeMsgpack },
-  { index: 3, format: 'msgpack', envelope: 'data', encode: (frame) => encodeMsgpack(withData(frame)) },
+  encoding(0, 'json', 'none', 'payload', encodeJson),
+  encoding(1, 'json', 'none', 'data', (frame) => encodeJson(withData(frame))),
+  encoding(2, 'msgpack', 'none', 'payload', encodeMsgpack),
+  encoding(3, 'msgpack', 'none', 'data', (frame) => encodeMsgpack(withData(frame))),
+  encoding(4, 'json', 'sse', 'payload', (frame) => toEvent(frame, encodeJson(frame))),
+  encoding(5, 'json', 'sse', 'data', (frame) => toEvent(frame, encodeJson(withData(frame)))),
 ]
 
-/** The encoding for a negotiated format and envelope. */
-export function encodingFor(format: Format, envelope: Envelope): Encoding {
-  const index = (format === 'json' ? 0 : 2) + (envelope === 'payload' ? 0 : 1)
-  return ENCODINGS[index] as Encoding
+/** The encoding for a negotiated format and envelope; an event stream is JSON. */
+export function encodingFor(format: Format, envelope: Envelope, framing: Framing = 'none'): Encoding {
+  const base = framing === 'sse' ? 4 : format === 'json' ? 0 : 2
+  return ENCODINGS[base + (envelope === 'payload' ? 0 : 1)] as Encoding
+}
+
+function encoding(
+  index: number,
+  format: Format,
+  framing: Framing,
+  envelope: Envelope,
+  encode: (frame: ServerFrame) => Encoded,
+): Encoding {
+  return { index, format, framing, envelope, encode }
+}
+
+/**
+ * A frame as a server-sent event. JSON holds no line break, so the frame is one `data` line; only a frame that moves the
+ * position has an `id`, because that is what a browser brings back.
+ */
+function toEvent({ cursor, history }: ServerFrame, json: string): string {
+  return cursor !== undefined && !history ? `id: ${cursor}\ndata: ${json}\n\n` : `data: ${json}\n\n`
 }
 
 function withData(frame: ServerFrame): ServerFrame {

@@ -10,7 +10,7 @@ import type { Reservation } from '../core/admission.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import { newConnectionId } from '../core/ids.ts'
-import { parseRoomList } from '../core/opening.ts'
+import { parseRoomList, type Start } from '../core/opening.ts'
 import type { SessionInit } from '../core/session.ts'
 import { parseCursor } from '../protocol/cursor.ts'
 import { type Envelope, encodingFor, type Format } from '../protocol/encoding.ts'
@@ -29,7 +29,7 @@ export interface DoorDeps {
 /** Somebody who may come in: a session can be made of it, or `cancel` gives everything back. */
 export interface Admitted {
   readonly init: SessionInit
-  readonly rooms: readonly string[]
+  readonly start: Start
   /** The subprotocol to answer. */
   readonly subprotocol: string | undefined
   /** The place at the door: to be released as soon as the session is registered. */
@@ -95,20 +95,24 @@ export class Door {
       identity,
       deviceId: deviceOf(identity, query, connectionId),
       encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query)),
+      explicitAck: query.get('ack') === 'explicit',
+      durableDevice: identity.deviceId !== undefined || query.has('device_id'),
       ip: address,
       addressKey: key,
       userAgent: userAgentOf(request),
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),
     }
-    checkCursor(query)
+    const cursor = cursorOf(query)
+    const former = query.get('resume')
+    const kept = former === null ? undefined : hub.takeOver(former, identity.userId, init.deviceId)
     await hub.admission.reserveUser(identity.userId, connectionId)
-    const rooms = parseRoomList(query.get('rooms'))
+    const start = { rooms: parseRoomList(query.get('rooms')), cursor, kept }
     const cancel = () => {
       place.release()
       hub.backend.slots.release(identity.userId, connectionId)
     }
-    return { init, rooms, subprotocol, place, cancel }
+    return { init, start, subprotocol, place, cancel }
   }
 
   /**
@@ -169,9 +173,11 @@ function envelopeOf(query: URLSearchParams): Envelope {
   throw new TidingsError('invalid_message', 'The envelope is payload or data', { details: { field: 'envelope' } })
 }
 
-function checkCursor(query: URLSearchParams): void {
-  const cursor = query.get('cursor')
-  if (cursor === null || parseCursor(cursor) !== undefined) return
+function cursorOf(query: URLSearchParams): number | undefined {
+  const text = query.get('cursor')
+  if (text === null) return undefined
+  const cursor = parseCursor(text)
+  if (cursor !== undefined) return cursor
   throw new TidingsError('invalid_message', 'The cursor is malformed', { details: { field: 'cursor' } })
 }
 

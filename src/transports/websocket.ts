@@ -5,7 +5,7 @@ import type { Hub } from '../core/hub.ts'
 import { newCorrelationId } from '../core/ids.ts'
 import { Session } from '../core/session.ts'
 import type { Wire } from '../core/wire.ts'
-import { ENCODINGS, type Encoded, type Encoding } from '../protocol/encoding.ts'
+import { type Encoded, type Encoding, encodingFor } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import type { Admitted, Door, Knock } from './handshake.ts'
 
@@ -23,6 +23,8 @@ export interface SocketData {
   ping(ws: Socket, data: Buffer): void
   pong(ws: Socket, data: Buffer): void
 }
+
+const NOTHING = { rooms: [], cursor: undefined, kept: undefined }
 
 /** One client's socket and its session. */
 class WebSocketConnection implements SocketData, Wire {
@@ -44,7 +46,7 @@ class WebSocketConnection implements SocketData, Wire {
     this.socket = ws
     const admitted = this.admitted
     this.admitted = undefined
-    this.hub.open(this.session, admitted?.rooms ?? [])
+    this.hub.open(this.session, admitted?.start ?? NOTHING)
     admitted?.place.release()
   }
 
@@ -66,8 +68,8 @@ class WebSocketConnection implements SocketData, Wire {
     this.hub.alive(this.session)
   }
 
-  pong(): void {
-    this.hub.alive(this.session)
+  pong(_ws: Socket, data: Buffer): void {
+    this.hub.alive(this.session, data.toString())
   }
 
   send(data: Encoded): void {
@@ -96,8 +98,8 @@ class WebSocketConnection implements SocketData, Wire {
     return this.socket?.getBufferedAmount() ?? 0
   }
 
-  probe(): void {
-    this.socket?.ping()
+  probe(position: string): void {
+    this.socket?.ping(position)
   }
 
   end(code: number, reason: string): void {
@@ -127,7 +129,7 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
     const error = TidingsError.from(thrown)
     if (query.get('close_reason') !== '1' || !wantsUpgrade(request)) throw error
     const { subprotocol } = door.credentialsOf(request, query)
-    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query)), subprotocol)) return
+    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query, subprotocol)), subprotocol)) return
     throw error
   }
   if (accept(server, request, new WebSocketConnection(hub, admitted), admitted.subprotocol)) return
@@ -136,15 +138,15 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
   throw new TidingsError('upgrade_required')
 }
 
-/** Answers an upgrade. Where no header is set the runtime echoes the first subprotocol offered, which may be the token. */
+/** Answers an upgrade. Left to itself the runtime would echo the first subprotocol offered, which may be the token. */
 function accept(
   server: Server<SocketData>,
   request: Request,
   data: SocketData,
   subprotocol: string | undefined,
 ): boolean {
-  const headers = subprotocol === undefined ? undefined : { 'sec-websocket-protocol': subprotocol }
-  return server.upgrade(request, { data, ...(headers && { headers }) })
+  if (!request.headers.has('sec-websocket-protocol')) return server.upgrade(request, { data })
+  return server.upgrade(request, { data, headers: { 'sec-websocket-protocol': subprotocol ?? '' } })
 }
 
 /** A socket that was accepted only to say why it is refused. */
@@ -171,9 +173,10 @@ class Refusal implements SocketData {
   pong(): void {}
 }
 
-function refusalEncoding(query: URLSearchParams): Encoding {
-  const [json, jsonData] = ENCODINGS
-  return (query.get('envelope') === 'data' ? jsonData : json) as Encoding
+/** The encoding that was asked for; where that is what is refused, the default. */
+function refusalEncoding(query: URLSearchParams, subprotocol: string | undefined): Encoding {
+  const asked = subprotocol?.startsWith('tidings.') ? subprotocol.slice('tidings.v1.'.length) : query.get('format')
+  return encodingFor(asked === 'msgpack' ? 'msgpack' : 'json', query.get('envelope') === 'data' ? 'data' : 'payload')
 }
 
 /** Bytes above the slow consumer's limit at which the runtime cuts a socket by itself, with a bare 1006. */

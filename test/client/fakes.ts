@@ -225,7 +225,9 @@ export class FakeStream {
   say(...frames: object[]): void {
     for (const frame of frames) {
       const { cursor } = frame as { cursor?: string }
-      this.write(`${cursor === undefined ? '' : `id: ${cursor}\n`}data: ${JSON.stringify({ timestamp: 1, ...frame })}\n\n`)
+      this.write(
+        `${cursor === undefined ? '' : `id: ${cursor}\n`}data: ${JSON.stringify({ timestamp: 1, ...frame })}\n\n`,
+      )
     }
   }
 
@@ -240,4 +242,15 @@ export class FakeStream {
 
 export function jsonResponse(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers })
+}
+
+/** What a client went through, as short words. */
+export function stateWords(change: {
+  state: string
+  transport?: string
+  retryInMs?: number
+  error?: { reason: string }
+}): string {
+  const { state, transport, retryInMs, error } = change
+  return [state, transport, retryInMs !== undefined && `${retryInMs} ms`, error?.reason].filter(Boolean).join(' ')
 }

@@ -18,9 +18,26 @@ const CHAT: ServerFrame = {
   correlation_id: undefined,
 }
 
+/** What a client reads: the frame, out of the lines of an event where it came as one. */
 function read(encoded: Encoded): unknown {
+  if (typeof encoded === 'string' && !encoded.startsWith('{')) return decodeJson(dataOf(encoded), LIMITS)
   return typeof encoded === 'string' ? decodeJson(encoded, LIMITS) : decodeMsgpack(encoded, LIMITS)
 }
+
+function dataOf(event: string): string {
+  return /^(?:id: \d+\n)?data: ([^\n]*)\n\n$/u.exec(event)?.[1] ?? ''
+}
+
+test('an event has the frame on one line, and the cursor as its id where the frame moves the position', () => {
+  const encoding = encodingFor('json', 'payload', 'sse')
+  const frame = { type: 'a', payload: 'one\r\ntwo\u2028', timestamp: 1 }
+  const json = '{"type":"a","payload":"one\\r\\ntwo\u2028","timestamp":1'
+  expect(encoding.encode(frame)).toBe(`data: ${json}}\n\n`)
+  expect(encoding.encode({ ...frame, cursor: '5' })).toBe(`id: 5\ndata: ${json},"cursor":"5"}\n\n`)
+  expect(encoding.encode({ ...frame, cursor: '5', history: true })).toBe(
+    `data: ${json},"cursor":"5","history":true}\n\n`,
+  )
+})
 
 test('the text of a frame', () => {
   expect(encodingFor('json', 'payload').encode(CHAT)).toBe(
@@ -56,19 +73,24 @@ test('a payload of null is a payload', () => {
 
 describe('every encoding', () => {
   test('has its own index, and stands at it', () => {
-    expect(ENCODINGS.map(({ index }) => index)).toEqual([0, 1, 2, 3])
-    for (const encoding of ENCODINGS) expect(encodingFor(encoding.format, encoding.envelope)).toBe(encoding)
+    expect(ENCODINGS.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5])
+    for (const encoding of ENCODINGS) {
+      expect(encodingFor(encoding.format, encoding.envelope, encoding.framing)).toBe(encoding)
+    }
   })
 
   test('says the same frame', () => {
     fc.assert(
       fc.property(wireValues(), (payload) => {
         const frame = { type: 'chat', payload, timestamp: 1763600000.123 }
-        const [json, jsonData, msgpack, msgpackData] = ENCODINGS.map(({ encode }) => read(encode(frame)))
+        const [json, jsonData, msgpack, msgpackData, event, eventData] = ENCODINGS.map(({ encode }) =>
+          read(encode(frame)),
+        )
         expect(json).toEqual(frame)
         expect(msgpack).toEqual(frame)
         expect(jsonData).toEqual({ type: 'chat', data: payload, timestamp: 1763600000.123 })
         expect(msgpackData).toEqual(jsonData)
+        expect([event, eventData]).toEqual([json, jsonData])
       }),
     )
   })
@@ -80,7 +102,7 @@ describe('every encoding', () => {
         const payload = decodeJson(JSON.stringify({ [value]: value }), LIMITS)
         for (const { encode } of ENCODINGS) {
           const encoded = encode({ type: 'chat', payload, timestamp: 1 })
-          const seen: unknown = typeof encoded === 'string' ? JSON.parse(encoded) : decode(encoded)
+          const seen: unknown = typeof encoded === 'string' ? JSON.parse(dataOf(encoded) || encoded) : decode(encoded)
           expect(seen).toMatchObject({ type: 'chat', timestamp: 1 })
         }
       }),

@@ -10,6 +10,7 @@ const IN_FLIGHT = 32
 const BEHIND = 8 * IN_FLIGHT
 
 async function run(load: Load): Promise<Measured> {
+  await load.warmUp()
   const clients = await load.open(MEMBERS + 1, { rooms: () => ['bench'] })
   const [sender] = clients
   if (sender === undefined) throw new Error('no client')
@@ -25,7 +26,7 @@ async function run(load: Load): Promise<Measured> {
       bytes = size
     } else if (signature === ACK) acks++
   }
-  load.onChunk = () => {
+  const publish = (): void => {
     const room = Math.min(IN_FLIGHT - (sent - acks), BEHIND - (sent - Math.floor(delivered / MEMBERS)))
     // Half a window at least goes out at once: single frames would make the server flush after each.
     if (!running || room < IN_FLIGHT / 2) return
@@ -34,7 +35,8 @@ async function run(load: Load): Promise<Measured> {
   }
 
   await load.settle()
-  load.onChunk(sender)
+  load.onChunk = publish
+  publish()
   await load.until(Bun.sleep(load.size(1500, 700)), 'warm-up')
   const from = { delivered, acks }
   await load.measure(() => Bun.sleep(load.size(4000, 1500)), 'deliveries')

@@ -13,6 +13,7 @@ const PING_EVERY_MS = 20
 
 /** The members and the broadcasts. */
 async function run(load: Load): Promise<Measured> {
+  await load.warmUp()
   const clients = await load.open(MEMBERS + 1, { rooms: () => ['bench'] })
   const [sender] = clients
   if (sender === undefined) throw new Error('no client')

@@ -21,10 +21,11 @@ function fanout(members: number, messages: number, quickMessages: number, target
   }
 }
 
-/** Messages before the measured ones, for the compilers on both sides. */
+/** Messages before the measured ones: what is done once per broadcast of this size. */
 const WARM_UP = 10
 
 async function run(load: Load, members: number, messages: number): Promise<Measured> {
+  await load.warmUp()
   const clients = await load.open(members + 1, { rooms: () => ['bench'] })
   const [sender] = clients
   if (sender === undefined) throw new Error('no client')

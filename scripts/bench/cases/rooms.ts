@@ -11,6 +11,7 @@ const MEMBERS = 10
 const IN_FLIGHT = 128
 
 async function run(load: Load): Promise<Measured> {
+  await load.warmUp()
   const name = (room: number): string => `r${String(room).padStart(4, '0')}`
   const clients = await load.open(ROOMS * MEMBERS, { rooms: (i) => [name(i % ROOMS)] })
   clients.forEach((client, i) => {

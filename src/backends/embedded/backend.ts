@@ -1,23 +1,21 @@
 /** All ports for one process. */
-import type { Clock } from '../../core/clock.ts'
 import type { Backend, LocalView } from '../../core/ports/backend.ts'
 import { EmbeddedAttendances } from './attendances.ts'
-import { EmbeddedRoomStates } from './room-states.ts'
+import { openStore, type StoreOptions } from './log/store.ts'
 import { EmbeddedSlots } from './slots.ts'
 
-export interface EmbeddedOptions {
-  readonly clock: Clock
-  readonly maxStateBytes: number
-}
-
-export function createEmbeddedBackend(options: EmbeddedOptions): (local: LocalView) => Backend {
-  return (local) => {
-    const states = new EmbeddedRoomStates(options.clock, options.maxStateBytes)
-    return {
-      attendances: new EmbeddedAttendances(local),
-      slots: new EmbeddedSlots(),
-      states,
-      sweep: () => states.sweep(),
-    }
-  }
+/**
+ * Opens the store and fills the ports with it and with memory.
+ * @throws StoreError with a line for the operator where the store cannot be opened.
+ */
+export function createEmbeddedBackend(options: StoreOptions): (local: LocalView) => Backend {
+  const store = openStore(options)
+  return (local) => ({
+    attendances: new EmbeddedAttendances(local),
+    slots: new EmbeddedSlots(),
+    states: store.states,
+    log: store.messages,
+    sweep: () => {},
+    close: () => store.close(),
+  })
 }

@@ -30,5 +30,5 @@ const FOR_GOOD = new Set([4001, 4003, 4009])
 export function closeError(code: number, reason: string, last: ClientError | undefined): ClientError {
   if (last !== undefined && last.reason === reason) return last
   const message = `The connection closed with code ${code}${reason && `: ${reason}`}`
-  return new ClientError('unreachable', message, { reconnect: !FOR_GOOD.has(code) })
+  return new ClientError(reason || 'unreachable', message, { reconnect: !FOR_GOOD.has(code) })
 }

@@ -14,7 +14,7 @@ export type Receive = (link: HttpLink, environment: Environment, target: Target,
 export class HttpLink implements Link {
   readonly name: TransportName
   readonly needsPing = false
-  maxBytes = Number.POSITIVE_INFINITY
+  maxBytes: number | undefined
   connectionId: string | undefined
   over = false
   readonly #environment: Environment

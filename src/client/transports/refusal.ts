@@ -4,9 +4,9 @@ import type { End } from './transport.ts'
 
 /** Reads the server's refusal, or tells what else stood in the way: a proxy, another server, a portal. */
 export async function refusalOf(response: Response): Promise<End> {
-  const body: unknown = await response.json().catch(() => undefined)
-  const said = ClientError.read((body as { error?: unknown } | undefined)?.error)
-  if (said !== undefined) return { kind: 'refused', error: said }
+  const body = ((await response.json().catch(() => undefined)) as { error?: unknown } | undefined)?.error
+  const error = ClientError.read(body)
+  if (error !== undefined) return { kind: 'refused', error, body }
   const after = Number(response.headers.get('retry-after'))
   const retryAfterMs = after > 0 ? after * 1000 : undefined
   const message = `The answer was HTTP ${response.status}`

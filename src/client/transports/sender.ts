@@ -10,6 +10,8 @@ import { checkSize, type End, type Target } from './transport.ts'
 
 /** Frames in one request at most. */
 const BATCH = 50
+/** Families of errors that say something of the frames, and nothing of the session. */
+const PER_FRAME = new Set(['RT_004', 'RT_006', 'RT_008'])
 /** A POST is answered at once, but for handlers that take their time: after this long nobody will answer. */
 const ANSWER_WITHIN_MS = 30_000
 
@@ -40,7 +42,7 @@ export class Sender {
   }
 
   /** @throws ClientError `payload_too_large`. */
-  send(frame: object, connectionId: string | undefined, maxBytes: number): void {
+  send(frame: object, connectionId: string | undefined, maxBytes: number | undefined): void {
     const text = jsonCodec.encode({ connection_id: connectionId, ...frame }) as string
     checkSize(text, maxBytes)
     this.#waiting.push({ text, id: (frame as { id?: string }).id })
@@ -91,22 +93,13 @@ export class Sender {
 
   /** A refusal of the whole batch is one of each frame in it, but where it concerns the session. */
   #refused(batch: readonly Waiting[], end: End): void {
-    const { error } = end
-    const perFrame = end.kind === 'refused' && ['RT_004', 'RT_006', 'RT_008'].includes(error?.code ?? '')
-    if (!perFrame) {
-      if (!this.#stopped) this.#events.failed(end.kind === 'refused' ? end : { kind: 'lost', error })
+    const { kind, error, body } = end
+    if (kind !== 'refused' || !PER_FRAME.has(error?.code ?? '')) {
+      if (!this.#stopped) this.#events.failed(kind === 'refused' ? end : { kind: 'lost', error })
       return
     }
-    const payload = {
-      code: error?.code,
-      error_code: error?.reason,
-      message: error?.message,
-      reconnect: error?.reconnect,
-      details: error?.details,
-      retry_after_ms: error?.retryAfterMs,
-    }
     for (const { id } of batch) {
-      if (id !== undefined) this.#events.answer({ type: 'error', payload, correlation_id: id, timestamp: 0 })
+      if (id !== undefined) this.#events.answer({ type: 'error', payload: body, correlation_id: id, timestamp: 0 })
     }
   }
 }

@@ -23,6 +23,8 @@ export interface End {
    */
   readonly kind: 'refused' | 'blocked' | 'unreachable' | 'lost'
   readonly error: ClientError | undefined
+  /** The error as it stands in the body of an HTTP answer. */
+  readonly body?: unknown
   /** The WebSocket close code. */
   readonly code?: number
 }
@@ -48,7 +50,7 @@ export interface Link {
   /** The server sends nothing visible on a quiet link, so that it has to be asked. */
   readonly needsPing: boolean
   /** Bytes of one frame that the server takes; set when it has said so. */
-  maxBytes: number
+  maxBytes: number | undefined
   /** What `/realtime/send` is told; set when the server has said so. */
   connectionId: string | undefined
   /** @throws ClientError `payload_too_large`. */
@@ -65,12 +67,13 @@ export function addressOf(url: string, query: Readonly<Record<string, string>>):
 }
 
 /** @throws ClientError `payload_too_large` where the server would not take a frame of this size. */
-export function checkSize(data: string | Uint8Array, maxBytes: number): void {
+export function checkSize(data: string | Uint8Array, maxBytes: number | undefined): void {
+  if (maxBytes === undefined) return
   // UTF-8 has at most three bytes for each UTF-16 unit: most texts need no counting.
   if (typeof data === 'string' && data.length * 3 <= maxBytes) return
   const size = typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
   if (size <= maxBytes) return
-  const message = `The message has ${size} bytes; the server takes ${maxBytes}`
+  const message = `${size} bytes are more than the ${maxBytes} that the server takes`
   throw new ClientError('payload_too_large', message, {
     code: 'RT_008',
     reconnect: false,

@@ -1,6 +1,6 @@
 /** A WebSocket. The token goes as a subprotocol: a browser cannot set headers here, and an address ends up in logs. */
 import type { ServerFrame } from '../../protocol/frames.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment, WebSocketConstructor } from '../environment.ts'
 import { ClientError } from '../error.ts'
 import { closeError } from './closing.ts'
 import { addressOf, checkSize, type Link, type LinkEvents, type OpenLink, type Target } from './transport.ts'
@@ -13,7 +13,7 @@ export const openWebSocket: OpenLink = (...context) => new WebSocketLink(...cont
 class WebSocketLink implements Link {
   readonly name = 'websocket'
   readonly needsPing = true
-  maxBytes = Number.POSITIVE_INFINITY
+  maxBytes: number | undefined
   connectionId: string | undefined
   readonly #socket: WebSocket
   readonly #target: Target
@@ -86,12 +86,11 @@ export function probeWebSocket(environment: Environment, url: string, answered: 
 const NO_CODEC = { format: 'json' } as Target['codec']
 
 function openSocket(environment: Environment, { url, token, query, codec }: Target): WebSocket {
-  const { WebSocket } = environment
-  if (WebSocket === undefined) throw new ClientError('unreachable', 'This runtime has no WebSocket')
   const inProtocol = token !== undefined && SUBPROTOCOL.test(token)
   const protocols = [`tidings.v1.${codec.format}`, ...(inProtocol ? [`token.${token}`] : [])]
   const inQuery = inProtocol ? '' : (token ?? '')
   // A browser cannot read why a handshake was refused: the server accepts the socket and says it there.
   const address = addressOf(url, { ...query, close_reason: '1', token: inQuery })
-  return new WebSocket(address.replace(/^http/, 'ws'), protocols)
+  // Without one nobody comes here: the transport is left out.
+  return new (environment.WebSocket as WebSocketConstructor)(address.replace(/^http/, 'ws'), protocols)
 }

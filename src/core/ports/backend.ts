@@ -6,6 +6,7 @@ import type { MaybePromise } from '../maybe-promise.ts'
 import type { Registry } from '../registry.ts'
 import type { Room } from '../room.ts'
 import type { Session } from '../session.ts'
+import type { MessageLog } from './log.ts'
 
 /** Somebody in a room, as others see it. */
 export interface Participant {
@@ -72,6 +73,9 @@ export interface Backend {
   readonly attendances: Attendances
   readonly slots: Slots
   readonly states: RoomStates
+  readonly log: MessageLog
   /** Called about once a second. */
   sweep(): void
+  /** Writes what is waiting and ends. Called once, when the last connection is gone. */
+  close(): Promise<void>
 }

@@ -1,0 +1,216 @@
+/** Reading to a session what it has missed, from the log, until it is level with what is delivered live. */
+import { formatCursor } from '../protocol/cursor.ts'
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
+import type { Clock } from './clock.ts'
+import type { Delivery } from './delivery.ts'
+import { Gate } from './gate.ts'
+import type { DeliveryLine } from './line.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import { Message } from './message.ts'
+import type { MessageLog } from './ports/log.ts'
+import { isRecoverable } from './recoverable.ts'
+import type { Session } from './session.ts'
+import { roomLog, userLog } from './stored-topics.ts'
+import type { Turns } from './turns.ts'
+
+/** Messages of one page: few enough to read in a fraction of a turn, enough to be one write. */
+const PAGE = 200
+/** Bytes that wait in the socket above which the next page waits too. */
+const HIGH_WATER_BYTES = 128 * 1024
+/** Milliseconds between two looks at a socket that is full. */
+const DRAIN_LOOK_MS = 10
+/** Milliseconds for which a session that catches up may not read at all. */
+const STALLED_MS = 15_000
+
+/** A place where messages may have been missed. */
+export interface Gap {
+  room?: string
+  inbox?: true
+  /** The position from which on something may be missing. */
+  since: string
+}
+
+/** One topic of the log that a session reads from a position on. */
+export interface Source {
+  /** Absent: the user's inbox. */
+  readonly room: string | undefined
+  readonly from: number
+  /** Whether the client has asked to be told if something is missing there. */
+  readonly judged: boolean
+}
+
+/** What a session is going to be read. */
+export interface Plan {
+  /** Where each topic of the log begins. */
+  readonly from: ReadonlyMap<string, number>
+  /** The position before the replay. */
+  readonly position: number
+  readonly replayed: number
+  readonly recovered: boolean
+  readonly gaps: readonly Gap[]
+}
+
+export interface CatchUpDeps {
+  readonly clock: Clock
+  readonly log: MessageLog
+  readonly line: DeliveryLine
+  readonly delivery: Delivery
+  readonly turns: Turns
+  /** Messages that one session may be read. */
+  readonly maxReplayed: number
+  readonly close: (session: Session, code: number, reason: string) => void
+  readonly end: (session: Session, error: TidingsError) => void
+}
+
+export class CatchUp {
+  private readonly deps: CatchUpDeps
+
+  constructor(deps: CatchUpDeps) {
+    this.deps = deps
+  }
+
+  /** The position of a session: everything up to it has been handed to the client. */
+  positionOf(session: Session): number {
+    return session.gate?.position ?? this.deps.line.delivered
+  }
+
+  /** Finds out what there is to read, and whether it is all there is. */
+  async plan(session: Session, sources: readonly Source[]): Promise<Plan> {
+    const { log, line } = this.deps
+    const delivered = line.delivered
+    const from = new Map<string, number>()
+    const gaps: Gap[] = []
+    let replayed = 0
+    let position = delivered
+    for (const source of sources) {
+      const topic = source.room === undefined ? userLog(session.userId) : roomLog(source.room)
+      const count = source.from < delivered ? await log.count(topic, source.from) : 0
+      let start = Math.min(source.from, delivered)
+      const whole = isRecoverable(source.from, await log.completeness(topic))
+      const share = Math.floor(this.deps.maxReplayed / sources.length)
+      if (count > share) start = await this.startOfLast(topic, share, delivered)
+      if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
+      replayed += Math.min(count, share)
+      position = Math.min(position, start)
+      from.set(topic, start)
+    }
+    // Messages for other devices are counted above; where one page holds everything, the number is exact.
+    if (replayed > 0 && replayed <= PAGE)
+      replayed = (await this.read(session, from, position, delivered)).messages.length
+    return { from, position, replayed, recovered: gaps.length === 0 && sources.some(({ judged }) => judged), gaps }
+  }
+
+  /** Closes the gate: the session hears nothing live until {@link run} has brought it level. */
+  gate(session: Session, position: number): void {
+    session.gate = new Gate(position)
+  }
+
+  /**
+   * Reads a plan to a gated session, and opens the gate.
+   * @param level called in the turn in which the session is level, after the last page and before anything live.
+   */
+  run(session: Session, plan: Plan, level: (replayed: number) => void): void {
+    let replayed = 0
+    let full: number | undefined
+    const piece = (): void => {
+      const { gate } = session
+      if (session.closed || gate === undefined) return
+      const buffered = session.wire.bufferedBytes()
+      if (buffered > HIGH_WATER_BYTES) {
+        const now = this.deps.clock.monotonic()
+        full ??= now
+        if (now - full > STALLED_MS) this.deps.close(session, CLOSE.slowConsumer, 'slow_consumer')
+        else setTimeout(() => this.deps.turns.take(piece), DRAIN_LOOK_MS)
+        return
+      }
+      full = undefined
+      const upTo = this.deps.line.delivered
+      const page = this.read(session, topicsOf(session, plan), gate.position, upTo)
+      const handled = whenReady(page, ({ messages, last, length }) => {
+        if (session.closed) return
+        session.deliverAll(messages)
+        replayed += messages.length
+        gate.position = length < PAGE ? upTo : last
+        if (length < PAGE && this.deps.line.delivered === upTo) this.open(session, gate, () => level(replayed))
+        else this.deps.turns.take(piece)
+      })
+      if (handled instanceof Promise) handled.catch((error) => this.deps.end(session, TidingsError.from(error)))
+    }
+    const first = (): void => {
+      try {
+        piece()
+      } catch (error) {
+        this.deps.end(session, TidingsError.from(error))
+      }
+    }
+    this.deps.turns.take(first)
+  }
+
+  /** Lets others have their turn, and a client read what it was sent, before the next page. */
+  async breathe(session: Session): Promise<void> {
+    const since = this.deps.clock.monotonic()
+    while (!session.closed && session.wire.bufferedBytes() > HIGH_WATER_BYTES) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS))
+      if (this.deps.clock.monotonic() - since > STALLED_MS)
+        this.deps.close(session, CLOSE.slowConsumer, 'slow_consumer')
+    }
+    if (session.closed) throw new TidingsError('unavailable', 'The connection has ended')
+    await new Promise<void>((resolve) => this.deps.turns.take(resolve))
+  }
+
+  private open(session: Session, gate: Gate, level: () => void): void {
+    level()
+    session.gate = undefined
+    session.deliverAll(gate.release())
+    this.deps.delivery.readmit(session)
+  }
+
+  private read(session: Session, from: ReadonlyMap<string, number>, after: number, upTo: number): MaybePromise<Page> {
+    const selection = { topics: [...from.keys()], device: session.deviceId }
+    return whenReady(this.deps.log.read(selection, after, upTo, PAGE), (rows) => {
+      const wanted = rows.filter(({ topic, cursor }) => cursor > (from.get(topic) ?? 0))
+      const messages = wanted.map(({ body, cursor }) => Message.stored(body, cursor))
+      return { messages, last: rows.at(-1)?.cursor ?? upTo, length: rows.length }
+    })
+  }
+
+  /** The position right before the last `count` messages of a topic. */
+  private async startOfLast(topic: string, count: number, upTo: number): Promise<number> {
+    const [first] = await this.deps.log.tail(topic, Math.max(count, 1), upTo)
+    return first === undefined ? upTo : first.cursor - 1
+  }
+}
+
+/** The rooms of a session that keep history, from a cursor on. */
+export function roomSources(session: Session, cursor: number): Source[] {
+  return session.subscriptions.flatMap(({ topic }) =>
+    topic.log === undefined ? [] : [{ room: topic.room, from: cursor, judged: true }],
+  )
+}
+
+/**
+ * Where each topic of the log begins for a session. A room that is not in the plan, because it starts live or was joined
+ * meanwhile, is read from its join on: what is stored there while the gate stands comes by no other way.
+ */
+function topicsOf(session: Session, plan: Plan): Map<string, number> {
+  const from = new Map<string, number>()
+  const inbox = userLog(session.userId)
+  const inboxFrom = plan.from.get(inbox)
+  if (inboxFrom !== undefined) from.set(inbox, inboxFrom)
+  for (const { topic, since } of session.subscriptions) {
+    if (topic.log !== undefined) from.set(topic.log, plan.from.get(topic.log) ?? since)
+  }
+  return from
+}
+
+interface Page {
+  readonly messages: readonly Message[]
+  /** The cursor of the last row, whether it was wanted or not. */
+  readonly last: number
+  /** Rows read. */
+  readonly length: number
+}
+
+function gapOf({ room, from }: Source): Gap {
+  return room === undefined ? { inbox: true, since: formatCursor(from) } : { room, since: formatCursor(from) }
+}

@@ -1,0 +1,120 @@
+/**
+ * The delivery line: everything that is stored goes to the connections of this process through here, in the order of its
+ * cursors over all topics. What stops one topic stops the line; so a position in everything a device receives is one number.
+ */
+import type { Log } from './log.ts'
+import type { StoredMessage } from './ports/log.ts'
+
+/** Hands one message over; calls `done` when the last connection has it, in the same call where that is at once. */
+export type Deliver = (message: StoredMessage, done: () => void) => void
+
+/**
+ * Bytes that the line hands over in one turn of the event loop. They gather in the sockets of those who receive them, and
+ * a client that reads must not look like one that does not: a quarter of the default `limits.max_pending_bytes`.
+ */
+const MAX_TURN_BYTES = 256 * 1024
+
+interface Waiter {
+  readonly cursor: number
+  readonly resolve: () => void
+}
+
+export class DeliveryLine {
+  private readonly deliver: Deliver
+  private readonly log: Log
+  private queue: StoredMessage[] = []
+  private next = 0
+  private head: number
+  private at: number
+  private running = false
+  private waiters: Waiter[] = []
+
+  /** @param delivered everything up to this cursor is older than any connection of this process. */
+  constructor(deliver: Deliver, log: Log, delivered: number) {
+    this.deliver = deliver
+    this.log = log
+    this.head = delivered
+    this.at = delivered
+  }
+
+  /** Everything up to this cursor has been handed to the connections of this process. */
+  get delivered(): number {
+    return this.at
+  }
+
+  /** Takes the messages of one commit, in the order of their cursors, and the cursor up to which there are no others. */
+  push(batch: readonly StoredMessage[], head: number): void {
+    for (const message of batch) this.queue.push(message)
+    this.head = head
+    if (!this.running) this.run()
+  }
+
+  /** Resolves when everything up to a cursor has been delivered; `undefined` where it has been. */
+  reached(cursor: number): Promise<void> | undefined {
+    if (cursor <= this.at) return undefined
+    return new Promise((resolve) => this.waiters.push({ cursor, resolve }))
+  }
+
+  private run(): void {
+    this.running = true
+    let bytes = 0
+    while (this.next < this.queue.length) {
+      if (bytes > MAX_TURN_BYTES) {
+        setImmediate(() => this.run())
+        return
+      }
+      const run = this.takeRun(MAX_TURN_BYTES - bytes)
+      for (const { body } of run) bytes += body.length
+      if (!this.handOver(run)) return
+    }
+    this.queue = []
+    this.next = 0
+    this.running = false
+    this.move(this.head)
+  }
+
+  /** The next messages, as long as they are of one topic: what goes to the same members may go in one round. */
+  private takeRun(bytes: number): StoredMessage[] {
+    const run: StoredMessage[] = []
+    const topic = this.queue[this.next]?.topic
+    let left = bytes
+    for (let at = this.next; at < this.queue.length && (left > 0 || run.length === 0); at++) {
+      const message = this.queue[at] as StoredMessage
+      if (message.topic !== topic) break
+      run.push(message)
+      left -= message.body.length
+    }
+    this.next += run.length
+    return run
+  }
+
+  /** False: the line waits for these messages, and goes on when the last is out. */
+  private handOver(run: readonly StoredMessage[]): boolean {
+    let open = run.length
+    let waiting = false
+    const moveOn = ({ cursor }: StoredMessage) => {
+      open--
+      this.move(cursor)
+      if (open === 0 && waiting) this.run()
+    }
+    for (const message of run) {
+      try {
+        this.deliver(message, () => moveOn(message))
+      } catch (error) {
+        // A message that cannot be delivered must not hold up all that come after it.
+        this.log.error('delivery_failed', { error, cursor: message.cursor })
+        moveOn(message)
+      }
+    }
+    waiting = open > 0
+    return !waiting
+  }
+
+  private move(cursor: number): void {
+    this.at = cursor
+    if (this.waiters.length === 0) return
+    const ready = this.waiters.filter((waiter) => waiter.cursor <= cursor)
+    this.waiters = this.waiters.filter((waiter) => waiter.cursor > cursor)
+    for (const { resolve } of ready) resolve()
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The message log: what must not be lost, in one order. A message is committed here, then told to the listener that
+ * delivers it, and only then acknowledged to its publisher.
+ */
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { Completeness } from '../recoverable.ts'
+
+/** How much of a topic is kept; the oldest goes first, by whichever limit is reached first. */
+export interface Retention {
+  /** Messages, at least 1. */
+  readonly maxMessages: number
+  /** Milliseconds, judged by {@link Entry.at}. */
+  readonly maxAgeMs: number
+}
+
+/** A message to be stored. */
+export interface Entry {
+  /** What it is published to, such as `room:lobby` or `user:alice`. The log compares names and knows no more of them. */
+  readonly topic: string
+  /** The only device of a user's that the message is for; absent: for all. */
+  readonly device?: string | undefined
+  /** The message's own id. */
+  readonly id: string
+  /** The frame without its cursor, encoded once by the caller. Opaque to the log. */
+  readonly body: string
+  /** Wall time in milliseconds since 1970. */
+  readonly at: number
+  readonly retention: Retention
+  /** Within a scope, such as a device, a key stores one message, however often it is tried. */
+  readonly idempotency?: { readonly scope: string; readonly key: string } | undefined
+  /** The connection that sent it. Told to the listener, not stored. */
+  readonly origin?: string | undefined
+}
+
+/** The answer to a publisher. */
+export interface Appended {
+  readonly cursor: number
+  readonly id: string
+  /** The key was known: this is the first attempt's answer, and nothing was stored now. */
+  readonly duplicate?: true
+}
+
+/** A message with its place in the order. */
+export interface StoredMessage {
+  readonly cursor: number
+  readonly topic: string
+  readonly device: string | undefined
+  readonly id: string
+  readonly body: string
+  readonly at: number
+  /** Only on its way to the listener of this process. */
+  readonly origin?: string | undefined
+}
+
+/** What a reader may see. */
+export interface Selection {
+  /** Each once. */
+  readonly topics: readonly string[]
+  /** Messages for one device are left out unless it is this one. */
+  readonly device?: string | undefined
+}
+
+/**
+ * Called once for every commit, in cursor order, before the publishers learn of it.
+ * @param batch the messages of the commit, in cursor order; empty where only time has passed.
+ * @param head everything up to this cursor has now been told: the position of whoever has been given it all.
+ */
+export type CommitListener = (batch: readonly StoredMessage[], head: number) => void
+
+/** How far a user's devices have come. */
+export interface Positions {
+  /** What this device acknowledged; absent: the log does not know the device. */
+  readonly own: number | undefined
+  /** The newest that any of the user's devices acknowledged; absent: it knows none. */
+  readonly newest: number | undefined
+}
+
+/** Every method that waits or throws fails with a TidingsError `unavailable` where the store cannot be read or written. */
+export interface MessageLog {
+  /**
+   * Stores a message. The order of the calls is the order of the cursors. Resolves after the commit and after the
+   * listener was told.
+   * @throws TidingsError (rejected) `unavailable` with `retryAfterMs`: too much is waiting, or the store cannot be
+   * written; `internal_error`: this message alone cannot be stored.
+   */
+  append(entry: Entry): Promise<Appended>
+
+  /** Names the listener. MUST be called once, before the first append. What the listener throws is logged, no more. */
+  onCommitted(listener: CommitListener): void
+
+  /** Everything up to this cursor has been told to the listener; every message that was not will have a greater one. */
+  head(): number
+
+  /**
+   * Messages of one or several topics in cursor order: after `after`, up to and with `upTo`.
+   * @returns at most `limit`; fewer: there are no more.
+   */
+  read(selection: Selection, after: number, upTo: number, limit: number): MaybePromise<readonly StoredMessage[]>
+
+  /** The last `count` messages of a topic that everyone may see, up to and with `upTo`, oldest first. */
+  tail(topic: string, count: number, upTo: number): MaybePromise<readonly StoredMessage[]>
+
+  /** How many messages a topic has after a cursor. */
+  count(topic: string, after: number): MaybePromise<number>
+
+  /** What is needed to say whether a reader of the topic has missed anything. */
+  completeness(topic: string): MaybePromise<Completeness>
+
+  /** How far a device, and the user's others, have come. */
+  positions(userId: string, deviceId: string): MaybePromise<Positions>
+
+  /**
+   * A device has processed everything up to a cursor; an older one than before only says that the device is there.
+   * Written a moment later: after a crash a device may get the last few messages again, never too few.
+   */
+  acknowledge(userId: string, deviceId: string, cursor: number): void
+
+  /** Why the last write failed, in words for an operator; absent: it did not. */
+  readonly failing: string | undefined
+
+  /** Writes what is waiting and marks a clean end. Appends that come later are refused. */
+  close(): Promise<void>
+}

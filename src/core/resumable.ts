@@ -1,0 +1,69 @@
+/** What is kept of a connection that was lost, so that the client finds its rooms and metadata again. */
+import type { Clock } from './clock.ts'
+import type { Session } from './session.ts'
+
+/** A former connection's rooms and metadata. */
+export interface Kept {
+  readonly userId: string
+  readonly deviceId: string
+  readonly rooms: readonly { readonly room: string; readonly since: number }[]
+  readonly metadata: Record<string, unknown> | undefined
+  /** Monotonic milliseconds until which it is kept. */
+  readonly until: number
+}
+
+/** Lost connections that are kept at a time: a network that fails takes everybody with it, and memory is bounded. */
+const MAX_KEPT = 20_000
+
+export class Resumables {
+  private readonly kept = new Map<string, Kept>()
+  private readonly clock: Clock
+  private readonly keepMs: number
+
+  constructor(clock: Clock, keepMs: number) {
+    this.clock = clock
+    this.keepMs = keepMs
+  }
+
+  get size(): number {
+    return this.kept.size
+  }
+
+  /** Keeps what a connection had. One that had nothing has nothing to find again. */
+  keep(session: Session): void {
+    const rooms = session.subscriptions.flatMap(({ topic, since }) =>
+      topic.room === undefined ? [] : [{ room: topic.room, since }],
+    )
+    if (this.keepMs === 0 || (rooms.length === 0 && session.metadata === undefined)) return
+    const { userId, deviceId, metadata } = session
+    this.kept.set(session.connectionId, {
+      userId,
+      deviceId,
+      rooms,
+      metadata,
+      until: this.clock.monotonic() + this.keepMs,
+    })
+    if (this.kept.size <= MAX_KEPT) return
+    for (const oldest of this.kept.keys()) {
+      this.kept.delete(oldest)
+      break
+    }
+  }
+
+  /** What was kept of a connection of this user and device; once. */
+  take(connectionId: string, userId: string, deviceId: string): Kept | undefined {
+    const kept = this.kept.get(connectionId)
+    if (kept === undefined || kept.userId !== userId || kept.deviceId !== deviceId) return undefined
+    this.kept.delete(connectionId)
+    return kept.until > this.clock.monotonic() ? kept : undefined
+  }
+
+  /** Forgets what is past its time. */
+  sweep(): void {
+    const now = this.clock.monotonic()
+    for (const [connectionId, { until }] of this.kept) {
+      if (until > now) return
+      this.kept.delete(connectionId)
+    }
+  }
+}

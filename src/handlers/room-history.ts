@@ -1,0 +1,69 @@
+/** The history that a join asks for, read up to what is live. Only the new topic waits; the session's others go on. */
+import type { Exchange } from '../core/exchange.ts'
+import type { Hub } from '../core/hub.ts'
+import { Message } from '../core/message.ts'
+import type { StoredMessage } from '../core/ports/log.ts'
+import { isRecoverable } from '../core/recoverable.ts'
+import type { Room } from '../core/room.ts'
+import { roomLog } from '../core/stored-topics.ts'
+
+/** What a client wants to have: everything after a cursor, or the last few. */
+export type HistoryWish = { readonly since: number } | { readonly last: number }
+
+/** Messages of one page. */
+const PAGE = 200
+
+export class RoomHistory {
+  /** Whether everything after `since` was there. */
+  recovered = false
+  replayed = 0
+  private readonly hub: Hub
+  private readonly exchange: Exchange
+  private readonly topic: string
+
+  constructor(hub: Hub, exchange: Exchange, room: Room) {
+    this.hub = hub
+    this.exchange = exchange
+    this.topic = roomLog(room.name)
+  }
+
+  /** Sends what was wished for, oldest first. When it resolves the client is level with what was delivered, in this turn. */
+  async read(wish: HistoryWish): Promise<void> {
+    const { hub, topic } = this
+    const log = hub.backend.log
+    const limit = hub.config.limits.replay_messages || Number.MAX_SAFE_INTEGER
+    let at: number
+    if ('since' in wish) {
+      at = wish.since
+      this.recovered = isRecoverable(at, await log.completeness(topic))
+      if ((await log.count(topic, at)) > limit) {
+        this.recovered = false
+        at = await this.beforeLast(limit)
+      }
+    } else {
+      at = await this.beforeLast(Math.min(wish.last, limit))
+    }
+    for (;;) {
+      const upTo = hub.line.delivered
+      const read = log.read({ topics: [topic] }, at, upTo, PAGE)
+      const rows = read instanceof Promise ? await read : read
+      this.send(rows)
+      at = rows.at(-1)?.cursor ?? at
+      if (rows.length < PAGE && hub.line.delivered === upTo) return
+      await hub.catchUp.breathe(this.exchange.session)
+    }
+  }
+
+  private send(rows: readonly StoredMessage[]): void {
+    this.replayed += rows.length
+    this.exchange.replay(rows.map(({ body, cursor }) => Message.stored(body, cursor, true)))
+  }
+
+  /** The position before the last `count` messages. */
+  private async beforeLast(count: number): Promise<number> {
+    const { delivered } = this.hub.line
+    if (count === 0) return delivered
+    const [first] = await this.hub.backend.log.tail(this.topic, count, delivered)
+    return first === undefined ? delivered : first.cursor - 1
+  }
+}

@@ -1,0 +1,14 @@
+import type { AdminGuard } from '../auth/admin.ts'
+import type { Hub } from '../core/hub.ts'
+import type { Log } from '../core/log.ts'
+import type { Door } from '../transports/handshake.ts'
+import type { Border } from './border.ts'
+
+/** What routes are made of. */
+export interface HttpDeps {
+  readonly hub: Hub
+  readonly door: Door
+  readonly log: Log
+  readonly border: Border
+  readonly guard: AdminGuard
+}

@@ -1,0 +1,182 @@
+/** A client of a test: it queues what it receives, and answers can be waited for. It knows no transport. */
+import type { ErrorBody } from '../protocol/errors.ts'
+import { Changes } from './waiting.ts'
+
+/** A frame as it came from the server. */
+export interface Frame {
+  readonly type: string
+  readonly payload?: unknown
+  readonly id?: string
+  readonly room?: string
+  readonly sender?: { readonly user_id: string; readonly device_id: string; readonly username?: string }
+  readonly timestamp?: number
+  readonly cursor?: string
+  readonly correlation_id?: string
+  readonly ack_id?: string
+  readonly [field: string]: unknown
+}
+
+/** A frame to the server. */
+export interface OutgoingFrame {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+/** How a connection ended, as the client saw it. */
+export interface Closed {
+  readonly code: number
+  readonly reason: string
+}
+
+/** The server did not let a client in; `error` says why, as in its `error` frame. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+  readonly error: ErrorBody | undefined
+  readonly closed: Closed
+
+  constructor(error: ErrorBody | undefined, closed: Closed) {
+    super(`the server refused the connection: ${JSON.stringify(error ?? closed)}`)
+    this.error = error
+    this.closed = closed
+  }
+}
+
+/** What a client needs of a transport. */
+export interface Link {
+  send(frame: unknown): void
+  /** Ends the connection; the queue's `end` is called when it has ended. */
+  close(code?: number, reason?: string): void
+}
+
+export interface TestClient extends AsyncDisposable {
+  /** The first frame. */
+  readonly welcome: Frame
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<Closed>
+  send(frame: OutgoingFrame): void
+  /**
+   * Sends a frame with an id and resolves with what answers it, an `error` too. Answers are not queued.
+   */
+  request(frame: OutgoingFrame): Promise<Frame>
+  /**
+   * Takes the first frame out of the queue, or the first of this type, which may not have come yet. Rejects where none
+   * comes in time or the connection ends first.
+   */
+  next(type?: string): Promise<Frame>
+  /**
+   * Takes everything out of the queue after a round trip: what the server sent to this connection before it answered is
+   * all there. So, after the acknowledgement of a publish, it proves that this client was not sent it.
+   */
+  received(): Promise<Frame[]>
+  close(code?: number, reason?: string): Promise<Closed>
+}
+
+let ids = 0
+
+/** A client over any link. The link hands it what comes, in order, and its end. */
+export class QueueingClient implements TestClient {
+  readonly closed: Promise<Closed>
+  private readonly link: Link
+  private readonly queue: Frame[] = []
+  private readonly answers = new Map<string, Frame | undefined>()
+  private readonly changes = new Changes()
+  private readonly resolveClosed: (closed: Closed) => void
+  private ended: Closed | undefined
+  private first: Frame | undefined
+
+  constructor(link: Link) {
+    const { promise, resolve } = Promise.withResolvers<Closed>()
+    this.closed = promise
+    this.resolveClosed = resolve
+    this.link = link
+  }
+
+  get welcome(): Frame {
+    if (this.first === undefined) throw new Error('there was no welcome yet')
+    return this.first
+  }
+
+  /** Takes a frame from the link. */
+  take(frame: Frame): void {
+    const id = frame.correlation_id
+    if (id !== undefined && this.answers.has(id) && this.answers.get(id) === undefined) this.answers.set(id, frame)
+    else this.queue.push(frame)
+    this.changes.tell()
+  }
+
+  /** The link has ended. */
+  end(closed: Closed): void {
+    this.ended ??= closed
+    this.resolveClosed(this.ended)
+    this.changes.tell()
+  }
+
+  /** Resolves when the server has said `welcome`; rejects with a `RefusedError` where it did not. */
+  async opened(): Promise<this> {
+    const frame = await this.changes.until(
+      () => this.queue.shift() ?? (this.ended && ('ended' as const)),
+      () => 'the server said nothing',
+    )
+    if (frame !== 'ended' && frame.type === 'welcome') {
+      this.first = frame
+      return this
+    }
+    throw new RefusedError(frame === 'ended' ? undefined : errorOf(frame), await this.closed)
+  }
+
+  send(frame: OutgoingFrame): void {
+    this.link.send(frame)
+  }
+
+  async request(frame: OutgoingFrame): Promise<Frame> {
+    const id = typeof frame['id'] === 'string' ? frame['id'] : `t-${++ids}`
+    this.answers.set(id, undefined)
+    this.link.send({ ...frame, id })
+    try {
+      return await this.changes.until(
+        () => this.answers.get(id) ?? this.failIfEnded(`an answer to ${frame.type}`),
+        () => this.missing(`an answer to ${frame.type}`),
+      )
+    } finally {
+      this.answers.delete(id)
+    }
+  }
+
+  next(type?: string): Promise<Frame> {
+    const wanted = type ?? 'a frame'
+    return this.changes.until(
+      () => {
+        const index = this.queue.findIndex((frame) => type === undefined || frame.type === type)
+        return index < 0 ? this.failIfEnded(wanted) : this.queue.splice(index, 1)[0]
+      },
+      () => this.missing(wanted),
+    )
+  }
+
+  async received(): Promise<Frame[]> {
+    await this.request({ type: 'ping' })
+    return this.queue.splice(0)
+  }
+
+  close(code?: number, reason?: string): Promise<Closed> {
+    this.link.close(code, reason)
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private failIfEnded(wanted: string): undefined {
+    if (this.ended !== undefined) throw new Error(`${this.missing(wanted)}; closed ${JSON.stringify(this.ended)}`)
+  }
+
+  private missing(wanted: string): string {
+    return `expected ${wanted}, found ${JSON.stringify(this.queue)}`
+  }
+}
+
+/** The error of an `error` frame, which has it under `data` where the client asked for that. */
+function errorOf(frame: Frame): ErrorBody {
+  return (frame.payload ?? frame['data']) as ErrorBody
+}

@@ -1,0 +1,34 @@
+import { expect, test } from 'bun:test'
+import { createRoomRules } from '../../src/auth/rules.ts'
+import { EmbeddedAttendances } from '../../src/backends/embedded/attendances.ts'
+import type { RoomStates } from '../../src/core/ports/backend.ts'
+import { Presence } from '../../src/core/presence.ts'
+import { Registry } from '../../src/core/registry.ts'
+import { Rooms } from '../../src/core/rooms.ts'
+import { TestHub } from '../support/hub.ts'
+
+// A room that was empty once, for a moment, lost its state a day later while people were in it: nobody had told the store
+// that somebody was back.
+test('the store hears when a room is left by the last and when somebody is there again', async () => {
+  await using test = new TestHub()
+  const occupied: boolean[] = []
+  const states: RoomStates = {
+    get: () => undefined,
+    patch: () => ({ state: {}, version: 1 }),
+    occupied: (_room, now) => occupied.push(now),
+  }
+  const rooms = new Rooms({
+    rules: createRoomRules([], ''),
+    states,
+    attendances: new EmbeddedAttendances({ registry: new Registry(), room: (name) => rooms.get(name) }),
+    presence: new Presence(test.hub.clock, 0, () => {}),
+    maxRooms: 1,
+  })
+  const { session } = test.open('alice')
+  const join = async () => rooms.subscribe(session, await rooms.enter(session, 'board'), 0)
+
+  await join()
+  await rooms.leave(session, 'board')
+  await join()
+  expect(occupied).toEqual([true, false, true])
+})

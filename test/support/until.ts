@@ -1,0 +1,13 @@
+/** Milliseconds between two looks at something that tells nobody when it changes. */
+const LOOK_MS = 5
+/** Milliseconds after which it has not come. */
+const PATIENCE_MS = 15_000
+
+/** Resolves when the condition holds; rejects, naming it, where it does not come to hold. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + PATIENCE_MS
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`never came to be: ${condition}`)
+    await Bun.sleep(LOOK_MS)
+  }
+}
