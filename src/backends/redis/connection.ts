@@ -45,7 +45,7 @@ export class Connection {
    */
   static async open(options: RedisOptions, name: string, onClosed: (reason: string) => void): Promise<Connection> {
     let lastError = 'the connection was closed'
-    const redis = new Redis({ ...options, ...SINGLE_USE, connectionName: name })
+    const redis = new Redis({ ...options, ...SINGLE_USE, connectionName: name, replyMapping: 'legacy' })
     redis.on('error', (error) => {
       lastError = messageOf(error)
     })
@@ -107,7 +107,8 @@ async function look(redis: Redis): Promise<Server> {
     const info = parseInfo(await redis.info())
     if (info['redis_mode'] === 'cluster') throw new BackendError(NO_CLUSTER)
     const version = info['redis_version'] ?? '0'
-    if (Number.parseInt(version, 10) < MIN_MAJOR) throw new BackendError(`Redis is ${version}; the server needs 7.0 or newer.`)
+    if (Number.parseInt(version, 10) < MIN_MAJOR)
+      throw new BackendError(`Redis is ${version}; the server needs 7.0 or newer.`)
     if (info['loading'] === '1') {
       await new Promise((resolve) => setTimeout(resolve, LOADING_LOOK_MS))
       continue

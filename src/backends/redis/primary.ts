@@ -205,11 +205,10 @@ export class Primary {
 async function writesThrough(redis: Redis): Promise<boolean> {
   try {
     const settings = (await redis.config('GET', 'append*')) as string[]
-    const valueOf = (name: string): string | undefined => settings[settings.indexOf(name) + 1]
-    return valueOf('appendonly') === 'yes' && valueOf('appendfsync') === 'always'
+    const setting = (name: string): string | undefined => settings[settings.indexOf(name) + 1]
+    return setting('appendonly') === 'yes' && setting('appendfsync') === 'always'
   } catch (error) {
     if (refusalOf(error) === undefined) throw error
     return false
   }
 }
-

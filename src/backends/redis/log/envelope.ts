@@ -2,7 +2,7 @@
  * What goes over the bus: lines of a head, and for a message its frame as it is. Anybody who can reach this Redis can
  * publish on our channels, so what comes is read strictly; what is none of ours is counted and ignored.
  */
-import type { StoredMessage } from '../../../core/ports/log.ts'
+import type { Entry, Retention, StoredMessage } from '../../../core/ports/log.ts'
 import { FORMAT } from '../keys.ts'
 
 /** A stored message, as it was told by the script that stored it. */
@@ -12,8 +12,7 @@ export interface Told {
   readonly message: StoredMessage
   /** The last cursor of the topic before this one; 0: none. */
   readonly previous: number
-  /** Messages that the topic keeps. */
-  readonly keep: number
+  readonly retention: Retention
 }
 
 /** A marker that has come round: everything published before it has come too. */
@@ -34,13 +33,8 @@ const MESSAGE_LINES = 7
 const MARKER_LINES = 6
 
 /** What the bus tells of a message beside its cursor and body, made by the instance that publishes it. */
-export function formatDetails(message: {
-  id: string
-  device?: string | undefined
-  origin?: string | undefined
-  keep: number
-}): string {
-  return JSON.stringify([message.id, message.device ?? null, message.origin ?? null, message.keep])
+export function formatDetails({ id, device, origin, retention }: Entry): string {
+  return JSON.stringify([id, device ?? null, origin ?? null, retention.maxMessages, retention.maxAgeMs])
 }
 
 /** Reads what came on a topic's channel. */
@@ -50,9 +44,9 @@ export function parseTold(topic: string, text: string): Told | undefined {
   if (!CURSOR.test(cursor) || !CURSOR.test(previous) || !/^\d{1,16}(\.\d+)?$/.test(at)) return undefined
   const known = parseDetails(details)
   if (known === undefined) return undefined
-  const { id, device, origin, keep } = known
+  const { id, device, origin, retention } = known
   const message = { cursor: Number(cursor), topic, device, id, body, at: Number(at), origin }
-  return { kind: 'message', epoch, message, previous: Number(previous), keep }
+  return { kind: 'message', epoch, message, previous: Number(previous), retention }
 }
 
 /** Reads what came on the instance's own channel. */
@@ -84,10 +78,11 @@ function parseDetails(text: string) {
   } catch {
     return undefined
   }
-  if (!Array.isArray(details) || details.length !== 4) return undefined
-  const [id, device, origin, keep] = details as unknown[]
-  if (typeof id !== 'string' || !isText(device) || !isText(origin) || !Number.isSafeInteger(keep)) return undefined
-  return { id, device: device ?? undefined, origin: origin ?? undefined, keep: keep as number }
+  if (!Array.isArray(details) || details.length !== 5) return undefined
+  const [id, device, origin, maxMessages, maxAgeMs] = details as unknown[]
+  if (typeof id !== 'string' || !isText(device) || !isText(origin)) return undefined
+  if (typeof maxMessages !== 'number' || typeof maxAgeMs !== 'number') return undefined
+  return { id, device: device ?? undefined, origin: origin ?? undefined, retention: { maxMessages, maxAgeMs } }
 }
 
 function isText(value: unknown): value is string | null {

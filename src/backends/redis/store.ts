@@ -1,0 +1,165 @@
+/** The store in Redis: the message log and the rooms' states, for any number of instances. */
+import type { Clock } from '../../core/clock.ts'
+import { CursorClock } from '../../core/cursor-clock.ts'
+import type { Log } from '../../core/log.ts'
+import type { RoomStates } from '../../core/ports/backend.ts'
+import type { MessageLog } from '../../core/ports/log.ts'
+import { parseAddress } from './address.ts'
+import { BackendError } from './backend-error.ts'
+import { Keys } from './keys.ts'
+import { Line } from './log/line.ts'
+import { Maintenance } from './log/maintenance.ts'
+import { RedisMessageLog } from './log/message-log.ts'
+import { DevicePositions } from './log/positions.ts'
+import { Reader } from './log/reader.ts'
+import { Recent } from './log/recent.ts'
+import { Teller } from './log/teller.ts'
+import { Writer } from './log/writer.ts'
+import { Primary } from './primary.ts'
+import { RedisRoomStates } from './room-states.ts'
+
+export interface RedisStoreOptions {
+  /** `redis.url`. */
+  readonly url: string
+  /** `redis.prefix`. */
+  readonly prefix: string
+  /** `redis.min_replicas`. */
+  readonly minReplicas: number
+  /** This instance's name, unique in the deployment: letters, digits, `_` and `-`, at most 32. */
+  readonly instance: string
+  /** Milliseconds for which the answer to a keyed publish is remembered. */
+  readonly idempotencyMs: number
+  /** Milliseconds for which emptied topics are remembered: at least the longest age for which messages are kept. */
+  readonly horizonMs: number
+  /** Bytes of one room's state as JSON. */
+  readonly maxStateBytes: number
+  /** Bytes of one message as it is stored, at most: what is larger on the bus is none of ours. Default {@link MAX_BUS_BYTES}. */
+  readonly maxMessageBytes?: number
+  /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
+  readonly maxQueueBytes?: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface RedisStore {
+  readonly messages: MessageLog & Required<Pick<MessageLog, 'interest' | 'onGap'>>
+  readonly states: RoomStates
+  /** Counts, since the start. */
+  readonly counters: () => RedisCounters
+  /** Writes what is waiting and disconnects. Can be called again. */
+  close(): Promise<void>
+}
+
+export interface RedisCounters {
+  /** Bus messages that were none of ours: damaged, too large, of another version, or of an epoch that is over. */
+  readonly busIgnored: number
+  /** How often this instance has read what it had missed from the log. */
+  readonly lineLevelled: number
+}
+
+/** 32 MiB: at full speed written in a second, and small beside the memory of as many connections as it takes to fill it. */
+const MAX_QUEUE_BYTES = 32 * 1024 * 1024
+/** 8 MiB: above whatever `limits.max_message_bytes` may reasonably be, and no danger to a process. */
+const MAX_BUS_BYTES = 8 * 1024 * 1024
+/** Milliseconds for which a start waits for Redis: longer than its own start with some data to read. */
+const START_PATIENCE_MS = 10_000
+
+/**
+ * Connects to Redis and waits until messages can be stored and are told.
+ * @throws BackendError with a line for the operator.
+ */
+export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
+  const { clock, horizonMs, idempotencyMs, instance, log, minReplicas } = options
+  const address = parseAddress(options.url)
+  const keys = new Keys(options.prefix)
+  const wallMs = (): number => clock.now()
+  const monotonic = (): number => clock.monotonic()
+  const cursorClock = new CursorClock({ wallMs: wallMs(), monotonic, last: 0 })
+  let giveUp: (error: BackendError) => void = (error) => log.error('redis_unusable', { reason: error.message })
+
+  const primary = new Primary(
+    { address, keys, instance, ownWriter: minReplicas > 0, clock: cursorClock, log },
+    {
+      onCommands: () => {
+        line.onCommands()
+        writer.wake()
+      },
+      onSubscriber: (subscriber) => line.onSubscriber(subscriber),
+      onSilence: () => line.onSilence(),
+      onEpoch: (epoch, before) => {
+        if (before !== undefined) writer.lost(epoch.floor)
+        line.onEpoch(epoch, before)
+      },
+      onHopeless: (error) => giveUp(error),
+    },
+  )
+  const teller = new Teller(log, (head) => writer.told(head))
+  const reader = new Reader({ primary, keys, clock: cursorClock, horizon: horizonMs * 1000 })
+  const recent = new Recent(wallMs)
+  const writer = new Writer({
+    primary,
+    keys,
+    instance,
+    clock: cursorClock,
+    monotonic,
+    log,
+    idempotencyMs,
+    minReplicas,
+    maxQueueBytes: options.maxQueueBytes ?? MAX_QUEUE_BYTES,
+    head: () => teller.head,
+  })
+  const line = new Line({
+    primary,
+    keys,
+    ownChannel: keys.instanceChannel(instance),
+    clock: cursorClock,
+    monotonic,
+    reader,
+    recent,
+    teller,
+    log,
+    originOf: (id) => writer.originOf(id),
+    maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
+  })
+  const positions = new DevicePositions({ primary, keys, horizonMs })
+  const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })
+  const maintenance = new Maintenance({ primary, keys, clock: cursorClock, horizon: horizonMs * 1000, log })
+
+  async function close(): Promise<void> {
+    maintenance.stop()
+    states.stop()
+    await writer.close()
+    await positions.flush()
+    positions.close()
+    line.close()
+    primary.stop()
+  }
+
+  const messages = new RedisMessageLog({ primary, teller, line, writer, reader, recent, positions, close })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      giveUp = reject
+      const timeout = setTimeout(() => {
+        reject(
+          new BackendError(
+            `${primary.reason ?? line.failing ?? 'Redis does not answer'}. Start it, or correct redis.url.`,
+          ),
+        )
+      }, START_PATIENCE_MS)
+      line.live().then(() => {
+        clearTimeout(timeout)
+        resolve()
+      })
+    })
+  } catch (error) {
+    await close()
+    throw error
+  }
+  giveUp = (error) => log.error('redis_unusable', { reason: error.message })
+  return {
+    messages,
+    states,
+    counters: () => ({ busIgnored: line.ignored, lineLevelled: line.levelled }),
+    close: () => messages.close(),
+  }
+}
