@@ -113,10 +113,14 @@ async function look(redis: Redis): Promise<Server> {
       await new Promise((resolve) => setTimeout(resolve, LOADING_LOOK_MS))
       continue
     }
+    // It would answer, and refuse every write; and what it becomes is told by another history, which is read here.
+    if (info['role'] === 'slave') throw new Error(REPLICA)
     const runId = info['run_id'] ?? ''
     return { runId, run: `${runId}:${info['master_replid'] ?? ''}` }
   }
 }
+
+const REPLICA = 'Redis is a replica and takes no writes: name its primary in redis.url'
 
 /** Redis 7 gave `SET` its `NX` together with `GET`. Valkey names the version that it is compatible with. */
 const MIN_MAJOR = 7

@@ -146,6 +146,11 @@ export class Primary {
     this.subscriberLink.drop(reason)
   }
 
+  /** Breaks the connection for commands: the server is to be asked anew who it is. */
+  dropCommands(reason: string): void {
+    this.commandLink.drop(reason)
+  }
+
   stop(): void {
     this.subscriberLink.stop()
     this.writerLink.stop()

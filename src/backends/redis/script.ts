@@ -20,12 +20,12 @@ export class Script {
     }
   }
 
-  /** Has Redis learn it, for use in a transaction, where it can only be named. */
+  /** Has Redis learn it, for use in a pipeline, where it can only be named. */
   async load(redis: Redis): Promise<void> {
     await redis.script('LOAD', this.source)
   }
 
-  /** The command that runs it in a transaction. */
+  /** The command that runs it in a pipeline. */
   command(keys: readonly string[], args: readonly (string | number)[]): (string | number)[] {
     return ['evalsha', this.sha, keys.length, ...keys, ...args]
   }

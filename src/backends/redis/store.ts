@@ -25,7 +25,7 @@ export interface RedisStoreOptions {
   readonly prefix: string
   /** `redis.min_replicas`. */
   readonly minReplicas: number
-  /** This instance's name, unique in the deployment: letters, digits, `_` and `-`, at most 32. */
+  /** This instance's name in Redis' list of clients. */
   readonly instance: string
   /** Milliseconds for which the answer to a keyed publish is remembered. */
   readonly idempotencyMs: number
@@ -69,7 +69,9 @@ const START_PATIENCE_MS = 10_000
  * @throws BackendError with a line for the operator.
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
-  const { clock, horizonMs, idempotencyMs, instance, log, minReplicas } = options
+  const { clock, horizonMs, idempotencyMs, log, minReplicas } = options
+  // A process that takes another one's place under the same name must not be taken for it.
+  const instance = `${options.instance}-${crypto.getRandomValues(new Uint8Array(6)).toBase64({ alphabet: 'base64url' })}`
   const address = parseAddress(options.url)
   const keys = new Keys(options.prefix)
   const wallMs = (): number => clock.now()
@@ -120,6 +122,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     log,
     originOf: (id) => writer.originOf(id),
     maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
+    onWritable: () => writer.recovered(),
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
   const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })

@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
-import { explainRefusal, messageOf, unavailable } from '../failures.ts'
+import { explainRefusal, isDemoted, messageOf, unavailable } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
@@ -35,6 +35,8 @@ export interface LineOptions {
   readonly originOf: (id: string) => string | undefined
   /** A larger message on the bus is none of ours. */
   readonly maxMessageBytes: number
+  /** Redis takes writes. */
+  readonly onWritable: () => void
 }
 
 /** Milliseconds between two looks at what should have happened. */
@@ -397,6 +399,8 @@ export class Line {
     round.replied = true
     const [failure = '', ...lasts] = reply as string[]
     this.refusal = failure === '' ? undefined : explainRefusal(failure)
+    if (failure === '') this.options.onWritable()
+    else if (isDemoted(failure)) primary.dropCommands(failure)
     return lasts.map(Number)
   }
 

@@ -129,13 +129,13 @@ export class DevicePositions {
   }
 }
 
+/** The positions first: where they vanish in between, with everything else, the epoch says so. */
 async function both(redis: Redis, log: string, positions: string) {
-  const [epoch, flat] = ((await redis.multi().hget(log, 'epoch').hgetall(positions).exec()) ?? []).map(
-    ([error, answer]) => {
-      if (error !== null) throw error
-      return answer
-    },
-  )
-  const entries = Object.entries((flat ?? {}) as Record<string, string>)
+  const results = (await redis.pipeline().hgetall(positions).hget(log, 'epoch').exec()) ?? []
+  const [held, epoch] = results.map(([error, answer]) => {
+    if (error !== null) throw error
+    return answer
+  })
+  const entries = Object.entries((held ?? {}) as Record<string, string>)
   return { epoch, positions: new Map(entries.map(([device, cursor]) => [device, Number(cursor)])) }
 }

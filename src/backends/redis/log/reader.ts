@@ -18,14 +18,14 @@ export interface ReaderOptions {
   readonly horizon: number
 }
 
-/** Topics asked for in one transaction. */
+/** Topics asked for at once. */
 const MAX_TOPICS = 200
 /** Messages of a tail that are fetched beside those asked for, because some may be for one device alone. */
 const TAIL_EXTRA = 8
 /** The most that one step back reads. */
 const MAX_TAIL = 500
 
-type Queue = (transaction: ChainableCommander) => void
+type Queue = (pipeline: ChainableCommander) => void
 
 export class Reader {
   private readonly options: ReaderOptions
@@ -64,8 +64,8 @@ export class Reader {
     let looked: readonly string[] = [topic]
     while (found.length < count) {
       const step = Math.min(MAX_TAIL, count - found.length + TAIL_EXTRA)
-      const { answers } = await this.transact(looked, (transaction) =>
-        transaction.xrevrange(keys.stream(topic), before, '-', 'COUNT', step),
+      const { answers } = await this.readAfterLook(looked, (pipeline) =>
+        pipeline.xrevrange(keys.stream(topic), before, '-', 'COUNT', step),
       )
       const rows = parseRows(topic, answers[0])
       for (const { message } of rows) if (message.device === undefined && found.length < count) found.push(message)
@@ -78,8 +78,8 @@ export class Reader {
 
   async count(topic: string, after: number): Promise<number> {
     const { keys } = this.options
-    const { known, answers } = await this.transact([topic], (transaction) =>
-      transaction.xrange(keys.stream(topic), `(${after}`, '+', 'COUNT', 1),
+    const { known, answers } = await this.readAfterLook([topic], (pipeline) =>
+      pipeline.xrange(keys.stream(topic), `(${after}`, '+', 'COUNT', 1),
     )
     const [first] = parseRows(topic, answers[0])
     return first === undefined ? 0 : Math.max(1, (known.topics[0]?.count ?? 0) - first.number + 1)
@@ -107,27 +107,31 @@ export class Reader {
 
   private async page(wanted: readonly Wanted[], upTo: number, count: number, looked: readonly string[]) {
     const { keys } = this.options
-    const { answers } = await this.transact(looked, (transaction) => {
+    const { answers } = await this.readAfterLook(looked, (pipeline) => {
       for (const { topic, after } of wanted)
-        transaction.xrange(keys.stream(topic), `(${after}`, String(upTo), 'COUNT', count)
+        pipeline.xrange(keys.stream(topic), `(${after}`, String(upTo), 'COUNT', count)
     })
     return wanted.map(({ topic }, place) => parseRows(topic, answers[place]))
   }
 
-  /** Looks at topics and reads in one step, so that nothing is removed in between. */
-  private async transact(topics: readonly string[], queue: Queue): Promise<{ known: Known; answers: unknown[] }> {
+  /**
+   * Looks at topics, and reads. In no transaction, because Redis takes none when it has no memory left; so the epoch is
+   * looked at again behind the reading. What is trimmed in between is missing, and the next look says so.
+   */
+  private async readAfterLook(topics: readonly string[], queue: Queue): Promise<{ known: Known; answers: unknown[] }> {
     const { clock, keys, primary } = this.options
     const [known, ...answers] = await primary.ask(async (redis, epoch) => {
       for (;;) {
-        const transaction = redis.multi()
+        const pipeline = redis.pipeline()
         const [name = '', ...args] = LOOK.command([keys.log], [epoch, clock.now(), keys.prefix, ...topics])
-        transaction.call(String(name), ...args)
-        queue(transaction)
-        const results = (await transaction.exec()) ?? []
+        pipeline.call(String(name), ...args)
+        queue(pipeline)
+        pipeline.hget(keys.log, 'epoch')
+        const results = (await pipeline.exec()) ?? []
         const failure = results.find(([error]) => error !== null)?.[0]
         if (failure === undefined || failure === null) {
           const replies = results.map(([, reply]) => reply)
-          return replies[0] === FENCED ? FENCED : replies
+          return replies[0] === FENCED || replies.at(-1) !== epoch ? FENCED : replies.slice(0, -1)
         }
         if (!isUnknown(failure)) throw failure
         await LOOK.load(redis)

@@ -83,6 +83,7 @@ export class Writer {
   private running = false
   private batch = 0
   private refusal: string | undefined
+  private lacksReplicas = false
   private downSince: number | undefined
   private closed = false
   private idle: (() => void)[] = []
@@ -96,6 +97,13 @@ export class Writer {
   /** Why the last batch could not be stored; absent: it was. */
   get failing(): string | undefined {
     return this.refusal
+  }
+
+  /** Redis takes writes, as another one has shown. */
+  recovered(): void {
+    if (this.refusal === undefined || this.lacksReplicas) return
+    this.refusal = undefined
+    this.options.log.info('store_recovered')
   }
 
   append(entry: Entry): Promise<Appended> {
@@ -258,8 +266,7 @@ export class Writer {
 
   private async confirm(connection: Connection, batch: readonly Pending[], answers: readonly string[]): Promise<void> {
     const { head, log, minReplicas, primary } = this.options
-    if (this.refusal !== undefined) log.info('store_recovered')
-    this.refusal = undefined
+    this.recovered()
     for (const [place, pending] of batch.entries()) {
       const answer = answers[place] ?? REFUSED
       if (answer.startsWith(REFUSED)) {
@@ -280,7 +287,11 @@ export class Writer {
   private async awaitReplicas(connection: Connection, batch: readonly Pending[]): Promise<void> {
     const { minReplicas } = this.options
     const confirmed = await connection.redis.wait(minReplicas, REPLICA_TIMEOUT_MS)
-    if (confirmed >= minReplicas) return
+    this.lacksReplicas = confirmed < minReplicas
+    if (!this.lacksReplicas) {
+      this.recovered()
+      return
+    }
     this.refusal = `Only ${confirmed} of ${minReplicas} replicas (redis.min_replicas) have confirmed a message`
     for (const pending of batch) this.fail(pending, unavailable('The message may not be stored durably'))
   }
