@@ -12,7 +12,13 @@ const PREFIX = 'bench'
 /** Messages that a publisher has under way: as many clients that wait for their acknowledgement. */
 const IN_FLIGHT = 500
 const ROOMS = 100
-const BODY = JSON.stringify({ type: 'chat', payload: { text: 'x'.repeat(64) }, id: '0mc3', room: 'lobby', timestamp: 1 })
+const BODY = JSON.stringify({
+  type: 'chat',
+  payload: { text: 'x'.repeat(64) },
+  id: '0mc3',
+  room: 'lobby',
+  timestamp: 1,
+})
 
 async function open(url: string, instance: string): Promise<RedisStore> {
   return await openRedisStore({
@@ -90,10 +96,10 @@ const at = (sorted: readonly number[], share: number): number =>
 
 async function spawnPublishers(url: string, seconds: number, member: boolean, keyed: boolean) {
   const children = ['a', 'b'].map((name) =>
-    Bun.spawn(
-      [process.execPath, import.meta.path, '--publisher', url, name, `${seconds}`, `${member}`, `${keyed}`],
-      { stdout: 'pipe', stderr: 'inherit' },
-    ),
+    Bun.spawn([process.execPath, import.meta.path, '--publisher', url, name, `${seconds}`, `${member}`, `${keyed}`], {
+      stdout: 'pipe',
+      stderr: 'inherit',
+    }),
   )
   return await Promise.all(
     children.map(async (child) => JSON.parse(await new Response(child.stdout).text()) as Record<string, number>),

@@ -9,11 +9,14 @@ import { BackendError } from './backend-error.ts'
 import { Keys } from './keys.ts'
 import { Line } from './log/line.ts'
 import { Maintenance } from './log/maintenance.ts'
+import { Markers } from './log/markers.ts'
 import { RedisMessageLog } from './log/message-log.ts'
+import { Missed } from './log/missed.ts'
 import { DevicePositions } from './log/positions.ts'
 import { Reader } from './log/reader.ts'
 import { Recent } from './log/recent.ts'
 import { Teller } from './log/teller.ts'
+import { Topics } from './log/topics.ts'
 import { Writer } from './log/writer.ts'
 import { Primary } from './primary.ts'
 import { RedisRoomStates } from './room-states.ts'
@@ -37,6 +40,8 @@ export interface RedisStoreOptions {
   readonly maxMessageBytes?: number
   /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
   readonly maxQueueBytes?: number
+  /** Milliseconds between two steps of housekeeping, of some hundred topics each. Default 10 seconds. */
+  readonly forgetIntervalMs?: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -110,23 +115,38 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     maxQueueBytes: options.maxQueueBytes ?? MAX_QUEUE_BYTES,
     head: () => teller.head,
   })
-  const line = new Line({
+  const ownChannel = keys.instanceChannel(instance)
+  const markers = new Markers({
     primary,
     keys,
-    ownChannel: keys.instanceChannel(instance),
+    ownChannel,
     clock: cursorClock,
     monotonic,
-    reader,
+    onWritable: () => writer.recovered(),
+  })
+  const line = new Line({
+    primary,
+    topics: new Topics(keys, monotonic),
+    markers,
+    ownChannel,
+    clock: cursorClock,
+    monotonic,
+    missed: new Missed({ markers, reader, recent, teller, originOf: (id) => writer.originOf(id) }),
     recent,
     teller,
     log,
-    originOf: (id) => writer.originOf(id),
     maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
-    onWritable: () => writer.recovered(),
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
   const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })
-  const maintenance = new Maintenance({ primary, keys, clock: cursorClock, horizon: horizonMs * 1000, log })
+  const maintenance = new Maintenance({
+    primary,
+    keys,
+    clock: cursorClock,
+    horizon: horizonMs * 1000,
+    intervalMs: options.forgetIntervalMs,
+    log,
+  })
 
   async function close(): Promise<void> {
     maintenance.stop()

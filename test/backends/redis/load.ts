@@ -92,7 +92,9 @@ export class Load {
       expect(new Set(bodies).size).toBe(bodies.length)
       expect(bodies.filter((body) => !tried.has(body))).toEqual([])
       for (const publisher of new Set(this.tries.map((each) => each.publisher))) {
-        const numbers = bodies.filter((body) => body.startsWith(`${publisher} `)).map((body) => Number(body.split(' ')[1]))
+        const numbers = bodies
+          .filter((body) => body.startsWith(`${publisher} `))
+          .map((body) => Number(body.split(' ')[1]))
         expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
       }
       if (!complete) continue

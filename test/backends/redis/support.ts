@@ -5,14 +5,17 @@ import type { Log } from '../../../src/core/log.ts'
 import type { Appended, Entry, LogGap, StoredMessage } from '../../../src/core/ports/log.ts'
 import type { RedisServer } from '../../kit/redis.ts'
 
-/** Tests let up to days pass. A clock behind Redis' own is believed, one ahead of it is not. */
-const BEHIND_MS = 60 * 86_400_000
-
+/** A clock that a test moves. On the wall it may be behind, because one that is ahead of Redis' own is not believed. */
 export class TestClock implements Clock {
-  private passed = -BEHIND_MS
+  private readonly behindMs: number
+  private passed = 0
+
+  constructor(behindMs = 0) {
+    this.behindMs = behindMs
+  }
 
   now(): number {
-    return Date.now() + this.passed
+    return Date.now() + this.passed - this.behindMs
   }
 
   monotonic(): number {

@@ -8,35 +8,31 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
-import { explainRefusal, isDemoted, messageOf, unavailable } from '../failures.ts'
+import { messageOf } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
-import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
 import { type Marker, parseMarker, parseTold, type Told } from './envelope.ts'
-import { MARKER, MARKER_TOPICS } from './marker-script.ts'
-import { Markers } from './markers.ts'
-import type { Reader } from './reader.ts'
+import { MARKER_TOPICS } from './marker-script.ts'
+import type { Markers } from './markers.ts'
+import type { Missed } from './missed.ts'
 import type { Recent } from './recent.ts'
 import type { Teller } from './teller.ts'
-import { type Topic, Topics } from './topics.ts'
+import type { Topic, Topics } from './topics.ts'
 
 export interface LineOptions {
   readonly primary: Primary
-  readonly keys: Keys
+  readonly topics: Topics
+  readonly markers: Markers
   /** The channel that only this instance hears. */
   readonly ownChannel: string
   readonly clock: CursorClock
   readonly monotonic: () => number
-  readonly reader: Reader
+  readonly missed: Missed
   readonly recent: Recent
   readonly teller: Teller
   readonly log: Log
-  /** The connection that a message came from, where it is one of this instance's that was not told yet. */
-  readonly originOf: (id: string) => string | undefined
   /** A larger message on the bus is none of ours. */
   readonly maxMessageBytes: number
-  /** Redis takes writes. */
-  readonly onWritable: () => void
 }
 
 /** Milliseconds between two looks at what should have happened. */
@@ -45,12 +41,8 @@ const LOOK_MS = 250
 const MARKER_INTERVAL_MS = 2000
 /** Milliseconds after which the line is tried again that could not be brought level. */
 const RETRY_MS = 100
-/** Milliseconds for which somebody waits for a topic to be live. */
-const INTEREST_TIMEOUT_MS = 3000
 /** Channels in one command. */
 const MAX_CHANNELS = 500
-/** Messages told at once while the line is brought level: others have their turn in between. */
-const PAGE = 500
 /** Bytes that may wait while the line is brought level. Past that it begins again, from where it is. */
 const MAX_QUEUED_BYTES = 32 * 1024 * 1024
 /** Microseconds by which a cursor may be ahead before the log is asked whether it has such a message: a day. */
@@ -66,9 +58,6 @@ export class Line {
   /** How often the line was brought level, the first time included. */
   levelled = 0
   private readonly options: LineOptions
-  private readonly topics = new Topics()
-  private readonly fresh = new Set<Topic>()
-  private readonly markers = new Markers()
   private readonly timer: ReturnType<typeof setInterval>
   private subscriber: Redis | undefined
   /** `stopped`: what comes is in the log; `reading`: what comes waits until the log was read; `live`: it is told. */
@@ -79,7 +68,6 @@ export class Line {
   private queuedBytes = 0
   private since = 0
   private missed = false
-  private refusal: string | undefined
   private standingSince: number | undefined
   private reason = 'not level yet'
   private subscribingIn: number | undefined
@@ -95,9 +83,10 @@ export class Line {
 
   /** Why nothing, or not everything, is told at the moment; absent: it is. */
   get failing(): string | undefined {
+    const { markers, monotonic } = this.options
     const { standingSince } = this
-    const stands = standingSince !== undefined && this.options.monotonic() - standingSince > STANDING_MS
-    return stands ? `Messages do not come from Redis: ${this.reason}` : this.refusal
+    const stands = standingSince !== undefined && monotonic() - standingSince > STANDING_MS
+    return stands ? `Messages do not come from Redis: ${this.reason}` : markers.refusal
   }
 
   /** Resolves when the line is level for the first time, or again. */
@@ -107,18 +96,15 @@ export class Line {
 
   /** As `MessageLog.interest`. */
   interest(name: string, wanted: boolean): MaybePromise<void> {
-    const { keys, monotonic } = this.options
-    const channel = keys.channel(name)
+    const { topics } = this.options
     if (!wanted) {
-      this.topics.release(channel, monotonic())
+      topics.release(name)
       return
     }
-    const topic = this.topics.want(name, channel)
-    if (topic.live) return
-    if (this.fresh.size === 0) queueMicrotask(() => void this.subscribeFresh())
-    this.fresh.add(topic)
-    const until = monotonic() + INTEREST_TIMEOUT_MS
-    return new Promise((resolve, reject) => topic.waiting.push({ resolve, reject, until }))
+    const live = topics.want(name)
+    // What is wanted in the same turn of the event loop goes together.
+    if (live !== undefined) queueMicrotask(() => void this.subscribeFresh())
+    return live
   }
 
   onCommands(): void {
@@ -149,7 +135,7 @@ export class Line {
     this.attempt++
     this.subscriber = undefined
     this.state = 'stopped'
-    for (const topic of this.topics.all()) this.disappoint(topic, Number.POSITIVE_INFINITY)
+    this.options.topics.disappoint(true)
   }
 
   private hear(channel: string, data: Buffer): void {
@@ -162,13 +148,13 @@ export class Line {
       this.queuedBytes += data.length
       if (this.queuedBytes > MAX_QUEUED_BYTES) this.stop('more comes than can be read')
     } else if ('marker' in heard) {
-      this.markers.arrive(heard.marker)
+      this.options.markers.arrive(heard.marker)
     }
   }
 
   private parse(channel: string, data: Buffer): Heard | undefined {
-    const { maxMessageBytes, ownChannel, primary } = this.options
-    const topic = this.topics.find(channel)
+    const { maxMessageBytes, ownChannel, primary, topics } = this.options
+    const topic = topics.find(channel)
     const told = topic && data.length <= maxMessageBytes ? parseTold(topic.name, data.toString()) : undefined
     const marker = channel === ownChannel && data.length <= maxMessageBytes ? parseMarker(data.toString()) : undefined
     const epoch = told?.epoch ?? marker?.epoch
@@ -191,27 +177,29 @@ export class Line {
   }
 
   private takeMarker(marker: Marker): void {
-    const { primary, teller } = this.options
+    const { markers, primary, teller } = this.options
+    if (this.isFarAhead(marker.last)) {
+      this.ignored++
+      return
+    }
     primary.see(marker.last)
     if (marker.since > this.since) {
       // An instance that was away has seen messages that are lost. Somebody who came back meanwhile may have missed them.
       this.since = marker.since
       teller.gap(undefined, teller.head, Math.max(teller.head, marker.last))
     }
-    teller.moveTo(marker.last)
-    this.markers.arrive(marker)
+    if (!markers.arrive(marker)) teller.moveTo(marker.last)
   }
 
   private takeMessage(topic: Topic, { message, previous, retention }: Told): void {
-    const { clock, primary, recent, teller } = this.options
+    const { primary, recent, teller } = this.options
     const { cursor } = message
     if (!topic.live) return
     if (cursor <= topic.last) {
       this.ignored++
       return
     }
-    const odd = cursor <= teller.target || cursor > Math.max(primary.seen, clock.now()) + MAX_AHEAD
-    if (previous > topic.last || odd) {
+    if (previous > topic.last || cursor <= teller.target || this.isFarAhead(cursor)) {
       this.stop('a message is missing')
       return
     }
@@ -219,6 +207,12 @@ export class Line {
     primary.see(cursor)
     recent.add(message, retention)
     teller.add(message)
+  }
+
+  /** Such a cursor is either forged, or that of a clock gone wrong; the log knows. */
+  private isFarAhead(cursor: number): boolean {
+    const { clock, primary } = this.options
+    return cursor > Math.max(primary.seen, clock.now()) + MAX_AHEAD
   }
 
   /** Somebody believes in another epoch. If he is right, the line has to begin anew in it. */
@@ -233,14 +227,14 @@ export class Line {
 
   /** Stops the line, and has it brought level where that is possible now. */
   private stop(reason: string): void {
-    const { log, monotonic, teller } = this.options
+    const { log, markers, monotonic, teller } = this.options
     teller.flush()
     this.state = 'stopped'
     this.reason = reason
     this.standingSince ??= monotonic()
     this.queue = []
     this.queuedBytes = 0
-    this.markers.clear()
+    markers.clear()
     const attempt = ++this.attempt
     if (this.subscriber === undefined) return
     this.level(attempt, this.subscriber).catch((error) => {
@@ -253,79 +247,25 @@ export class Line {
 
   /** Brings the line level: subscribes, reads what was missed up to a marker, tells it, and what came after the marker. */
   private async level(attempt: number, subscriber: Redis): Promise<void> {
-    const { ownChannel, teller } = this.options
-    const topics = this.topics.all()
-    await subscribe(subscriber, [ownChannel, ...topics.map(({ channel }) => channel)])
+    const { markers, ownChannel, teller } = this.options
+    const topics = this.options.topics.all()
+    await subscribe(subscriber, [ownChannel, ...channelsOf(topics)])
     if (attempt !== this.attempt) return
     const cut = await new Promise<Marker>((resolve, reject) => {
       const arrived = (marker: Marker): void => {
         this.state = 'reading'
         resolve(marker)
       }
-      this.round([], arrived).catch(reject)
+      markers.send([], arrived).catch(reject)
     })
-    if (attempt !== this.attempt) return
-    const moved = await this.movedOf(topics.filter(({ live }) => live))
     if (attempt !== this.attempt) return
     if (this.missed) teller.gap(undefined, teller.head, Math.max(teller.head, cut.last))
     this.missed = false
-    if (!(await this.readMissed(attempt, moved, cut.last))) return
+    const live = topics.filter((topic) => topic.live)
+    const done = await this.options.missed.tell(live, cut.last, () => attempt === this.attempt)
+    if (!done) return
     for (const topic of topics) if (!topic.live) this.begin(topic, cut.last)
     this.goOn(attempt, cut)
-  }
-
-  /** Those topics that have had messages which were not told, with their last cursors. */
-  private async movedOf(topics: readonly Topic[]): Promise<Map<string, { topic: Topic; last: number }>> {
-    const moved = new Map<string, { topic: Topic; last: number }>()
-    for (let n = 0; n < topics.length; n += MARKER_TOPICS) {
-      const some = topics.slice(n, n + MARKER_TOPICS)
-      const lasts = await this.round(some, () => {})
-      for (const [place, topic] of some.entries()) {
-        const last = lasts[place] ?? 0
-        if (last > topic.last) moved.set(topic.name, { topic, last })
-      }
-    }
-    return moved
-  }
-
-  /** Tells what the log has of these topics up to a cursor; false where the line was stopped meanwhile. */
-  private async readMissed(
-    attempt: number,
-    moved: ReadonlyMap<string, { topic: Topic; last: number }>,
-    upTo: number,
-  ): Promise<boolean> {
-    const { originOf, reader, recent, teller } = this.options
-    const rows = reader.rows([...moved.keys()], teller.head, upTo, PAGE)
-    for (let more = moved.size > 0; more; ) {
-      const page = await rows.read(PAGE, () => true)
-      if (attempt !== this.attempt) return false
-      more = page.length === PAGE
-      const torn = new Set<string>()
-      for (const { message, previous } of page) {
-        const topic = moved.get(message.topic)?.topic
-        if (topic === undefined) continue
-        if (previous > topic.last) {
-          torn.add(topic.name)
-          recent.begin(topic.name, previous)
-        }
-        topic.last = message.cursor
-        recent.add(message, undefined)
-      }
-      if (!more)
-        for (const { topic, last } of moved.values()) if (last <= upTo && this.lost(topic, last)) torn.add(topic.name)
-      if (torn.size > 0) teller.gap([...torn], teller.head, page.at(-1)?.message.cursor ?? upTo)
-      for (const { message } of page) teller.add({ ...message, origin: originOf(message.id) })
-      teller.flush()
-    }
-    return true
-  }
-
-  /** Whether a topic had messages up to a cursor that the log does not have any more. Then it goes on from there. */
-  private lost(topic: Topic, last: number): boolean {
-    if (topic.last >= last) return false
-    topic.last = last
-    this.options.recent.begin(topic.name, last)
-    return true
   }
 
   private goOn(attempt: number, cut: Marker): void {
@@ -350,24 +290,23 @@ export class Line {
 
   /** Subscribes to topics that are wanted newly. Until a marker has come round, what comes of them is in the log. */
   private async subscribeFresh(): Promise<void> {
+    const { markers, topics } = this.options
     const { attempt, subscriber } = this
     if (this.state !== 'live' || subscriber === undefined || this.subscribingIn === attempt) return
     this.subscribingIn = attempt
     try {
-      while (this.fresh.size > 0 && attempt === this.attempt) {
-        const topics = [...this.fresh]
-        await subscribe(
-          subscriber,
-          topics.map(({ channel }) => channel),
-        )
+      for (let fresh = topics.pending(); fresh.length > 0; fresh = topics.pending()) {
+        await subscribe(subscriber, channelsOf(fresh))
         if (attempt !== this.attempt) return
         await new Promise<void>((resolve, reject) => {
           const arrived = ({ last }: Marker): void => {
-            for (const topic of topics) this.begin(topic, last)
+            this.options.teller.moveTo(last)
+            for (const topic of fresh) this.begin(topic, last)
             resolve()
           }
-          this.round([], arrived).catch(reject)
+          markers.send([], arrived).catch(reject)
         })
+        if (attempt !== this.attempt) return
       }
     } catch {
       // The connection has broken, and the next one subscribes to everything; or it is tried again with the next look.
@@ -378,83 +317,54 @@ export class Line {
 
   /** From now on everything of a topic after this cursor is told. */
   private begin(topic: Topic, last: number): void {
-    const { recent, teller } = this.options
-    topic.live = true
-    topic.last = last
-    this.fresh.delete(topic)
+    const { recent, teller, topics } = this.options
+    topics.begin(topic, last)
     recent.begin(topic.name, last)
-    teller.afterwards(() => {
-      for (const { resolve } of topic.waiting.splice(0)) resolve()
-    })
+    teller.afterwards(() => topics.answer(topic))
   }
 
-  /** Sends a marker round. @returns the last cursors of the topics; the marker may come before or after that. */
-  private async round(topics: readonly Topic[], arrived: (marker: Marker) => void): Promise<number[]> {
-    const { clock, keys, monotonic, ownChannel, primary } = this.options
-    const { name, round } = this.markers.expect(monotonic(), arrived)
-    const names = topics.map((topic) => topic.name)
-    const reply = await primary.ask((redis, epoch) =>
-      MARKER.run(redis, [keys.log], [epoch, clock.now(), ownChannel, name, ...names]),
-    )
-    round.replied = true
-    const [failure = '', ...lasts] = reply as string[]
-    this.refusal = failure === '' ? undefined : explainRefusal(failure)
-    if (failure === '') this.options.onWritable()
-    else if (isDemoted(failure)) primary.dropCommands(failure)
-    return lasts.map(Number)
-  }
-
-  /** Sends markers round that bring the last cursors of all topics: whoever is behind then has lost something. */
+  /**
+   * Sends markers round that bring the last cursors of all topics. Whoever is behind has lost something; where nobody is,
+   * the line moves on to the first marker. Not before: what is lost is read from where the line is.
+   */
   private async verify(): Promise<void> {
+    const { markers, teller, topics } = this.options
     const { attempt } = this
-    const live = this.topics.all().filter((topic) => topic.live)
+    const live = topics.all().filter((topic) => topic.live)
+    let first: Marker | undefined
     for (let n = 0; n === 0 || n < live.length; n += MARKER_TOPICS) {
       const some = live.slice(n, n + MARKER_TOPICS)
-      let come = false
-      let lasts: readonly number[] | undefined
-      const compare = (): void => {
-        if (!come || lasts === undefined || attempt !== this.attempt) return
-        const behind = some.some((topic, place) => topic.live && topic.last < (lasts?.[place] ?? 0))
-        if (behind) this.stop('a message was lost')
-      }
-      const arrived = (): void => {
-        come = true
-        compare()
-      }
-      lasts = await this.round(some, arrived)
-      compare()
+      const arrived = Promise.withResolvers<Marker>()
+      const lasts = await markers.send(namesOf(some), arrived.resolve)
+      const marker = await arrived.promise
       if (attempt !== this.attempt) return
+      first ??= marker
+      if (some.some((topic, place) => topic.live && topic.last < (lasts[place] ?? 0))) {
+        this.stop('a message was lost')
+        return
+      }
     }
+    if (first !== undefined) teller.moveTo(first.last)
   }
 
   private look(): void {
-    const { log, monotonic, primary, recent } = this.options
-    const now = monotonic()
-    if (this.markers.overdue(now)) primary.dropSubscriber('nothing comes by the subscription')
-    for (const topic of this.fresh) this.disappoint(topic, now)
+    const { log, markers, monotonic, primary, recent, topics } = this.options
+    if (markers.overdue) primary.dropSubscriber('nothing comes by the subscription')
+    topics.disappoint()
     if (this.state !== 'live') return
-    if (this.fresh.size > 0) void this.subscribeFresh()
-    const idle = this.topics.takeIdle(now)
-    for (const topic of idle) {
-      topic.live = false
-      this.fresh.delete(topic)
-      recent.end(topic.name)
-    }
-    if (this.subscriber !== undefined) unsubscribe(this.subscriber, idle)
+    void this.subscribeFresh()
+    const idle = topics.takeIdle()
+    for (const { name } of idle) recent.end(name)
+    if (this.subscriber !== undefined) unsubscribe(this.subscriber, channelsOf(idle))
+    const now = monotonic()
     if (now - this.markerAt < MARKER_INTERVAL_MS) return
     this.markerAt = now
     this.verify().catch((error) => log.debug('redis_marker_failed', { reason: messageOf(error) }))
   }
-
-  /** Those who have waited too long for a topic are told so. */
-  private disappoint(topic: Topic, now: number): void {
-    const overdue = topic.waiting.filter(({ until }) => until <= now)
-    if (overdue.length === 0) return
-    topic.waiting = topic.waiting.filter(({ until }) => until > now)
-    for (const { reject } of overdue) reject(unavailable('The topic cannot be subscribed to at the moment'))
-    if (topic.waiting.length === 0) this.topics.release(topic.channel, this.options.monotonic())
-  }
 }
+
+const namesOf = (topics: readonly Topic[]): string[] => topics.map(({ name }) => name)
+const channelsOf = (topics: readonly Topic[]): string[] => topics.map(({ channel }) => channel)
 
 async function subscribe(subscriber: Redis, channels: readonly string[]): Promise<void> {
   const pending: Promise<unknown>[] = []
@@ -463,10 +373,9 @@ async function subscribe(subscriber: Redis, channels: readonly string[]): Promis
   await Promise.all(pending)
 }
 
-function unsubscribe(subscriber: Redis, topics: readonly Topic[]): void {
-  for (let n = 0; n < topics.length; n += MAX_CHANNELS) {
-    const channels = topics.slice(n, n + MAX_CHANNELS).map(({ channel }) => channel)
+function unsubscribe(subscriber: Redis, channels: readonly string[]): void {
+  for (let n = 0; n < channels.length; n += MAX_CHANNELS) {
     // If that fails the connection is broken, and the next one does not subscribe to them.
-    subscriber.unsubscribe(...channels).catch(() => {})
+    subscriber.unsubscribe(...channels.slice(n, n + MAX_CHANNELS)).catch(() => {})
   }
 }

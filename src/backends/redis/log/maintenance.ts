@@ -12,6 +12,8 @@ export interface MaintenanceOptions {
   readonly clock: CursorClock
   /** Microseconds for which topics are remembered that are empty now. */
   readonly horizon: number
+  /** Milliseconds between two steps. Default {@link INTERVAL_MS}. */
+  readonly intervalMs: number | undefined
   readonly log: Log
 }
 
@@ -56,7 +58,7 @@ export class Maintenance {
     this.options = options
     this.timer = setInterval(() => {
       this.step().catch((error) => options.log.debug('redis_maintenance_failed', { reason: messageOf(error) }))
-    }, INTERVAL_MS)
+    }, options.intervalMs ?? INTERVAL_MS)
     this.timer.unref()
   }
 
