@@ -10,6 +10,8 @@ export interface RedisOptions {
   /** Further lines of configuration, as arguments: `['--appendonly', 'yes']`. */
   readonly args?: readonly string[]
   readonly replicaOf?: RedisServer
+  /** The default user's. Absent: it needs none. */
+  readonly password?: string
 }
 
 const AGE = `
@@ -29,16 +31,20 @@ export class RedisServer implements AsyncDisposable {
   private process: ChildProcess | undefined
   private client: Redis | undefined
 
-  private constructor(port: number, args: readonly string[]) {
+  private readonly password: string | undefined
+
+  private constructor(port: number, args: readonly string[], password: string | undefined) {
     this.port = port
+    this.password = password
     this.args = args
     this.folder = mkdtempSync(join(tmpdir(), 'tidings-redis-'))
   }
 
   /** @throws Error where no redis-server is installed: tests that need one must not pass without. */
-  static async start({ args = [], replicaOf }: RedisOptions = {}): Promise<RedisServer> {
+  static async start({ args = [], replicaOf, password }: RedisOptions = {}): Promise<RedisServer> {
     const following = replicaOf === undefined ? [] : ['--replicaof', `127.0.0.1 ${replicaOf.port}`]
-    const server = new RedisServer(await freePort(), [...args, ...following])
+    const guarded = password === undefined ? [] : ['--requirepass', password]
+    const server = new RedisServer(await freePort(), [...args, ...following, ...guarded], password)
     await server.run()
     return server
   }
@@ -49,7 +55,7 @@ export class RedisServer implements AsyncDisposable {
 
   /** A connection for the test itself, which comes back after the server did. */
   get admin(): Redis {
-    this.client ??= connect(this.port)
+    this.client ??= connect(this.port, this.password)
     return this.client
   }
 
@@ -86,7 +92,7 @@ export class RedisServer implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => {
       child.once('error', (error) => reject(new Error(`redis-server cannot be started: ${error.message}`)))
       child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)))
-      answers(this.port).then(resolve, reject)
+      answers(this.port, this.password).then(resolve, reject)
     })
   }
 
@@ -130,15 +136,16 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-function connect(port: number): Redis {
-  const redis = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 20, maxRetriesPerRequest: null })
+function connect(port: number, password: string | undefined): Redis {
+  const login = password === undefined ? {} : { password }
+  const redis = new Redis({ ...login, host: '127.0.0.1', port, retryStrategy: () => 20, maxRetriesPerRequest: null })
   // It is there to be broken.
   redis.on('error', () => {})
   return redis
 }
 
-async function answers(port: number): Promise<void> {
-  const redis = connect(port)
+async function answers(port: number, password: string | undefined): Promise<void> {
+  const redis = connect(port, password)
   try {
     await Promise.race([
       redis.ping(),

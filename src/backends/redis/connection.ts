@@ -4,7 +4,7 @@
  */
 import { Redis, type RedisOptions } from 'ioredis'
 import { BackendError } from './backend-error.ts'
-import { messageOf, refusalOf } from './failures.ts'
+import { isForbidden, messageOf, refusalOf } from './failures.ts'
 
 /** Milliseconds for a TCP connection, and for the answer to a command. Redis answers in under one; past this it is gone. */
 export const COMMAND_TIMEOUT_MS = 2000
@@ -44,23 +44,23 @@ export class Connection {
    * @throws Error why it could not connect; a BackendError where trying again is of no use.
    */
   static async open(options: RedisOptions, name: string, onClosed: (reason: string) => void): Promise<Connection> {
-    let lastError = 'the connection was closed'
+    let lastError: unknown = 'the connection was closed'
     const redis = new Redis({ ...options, ...SINGLE_USE, connectionName: name, replyMapping: 'legacy' })
     redis.on('error', (error) => {
-      lastError = messageOf(error)
+      lastError = error
     })
     try {
       await redis.connect()
       const connection = new Connection(redis, await look(redis), onClosed)
-      redis.on('end', () => connection.end(lastError))
-      if (redis.status === 'end') throw new Error(lastError)
+      redis.on('end', () => connection.end(messageOf(lastError)))
+      if (redis.status === 'end') throw lastError
       return connection
     } catch (error) {
       cut(redis)
       if (error instanceof BackendError) throw error
-      const refusal = refusalOf(error)
-      if (refusal !== undefined) throw new BackendError(`${refusal}.`, { cause: error })
-      throw new Error(messageOf(error) === 'Connection is closed.' ? lastError : messageOf(error), { cause: error })
+      const cause = messageOf(error) === 'Connection is closed.' ? lastError : error
+      if (isForbidden(cause)) throw new BackendError(`${refusalOf(cause)}.`, { cause })
+      throw new Error(refusalOf(cause) ?? messageOf(cause), { cause })
     }
   }
 

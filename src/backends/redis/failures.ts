@@ -35,8 +35,19 @@ export function isDemoted(text: string): boolean {
   return word === 'READONLY' || word === 'MASTERDOWN'
 }
 
+/** Whether a command was refused that will be refused until somebody changes a password or a right. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof ReplyError && ['NOPERM', 'NOAUTH', 'WRONGPASS'].includes(wordOf(messageOf(error)))
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Why something failed, in words for an operator: what a client was told of it hides that. */
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof TidingsError ? (error.cause ?? error) : error
+  return refusalOf(cause) ?? messageOf(cause)
 }
 
 /** What a client is told while Redis does not answer, or not as it should. */

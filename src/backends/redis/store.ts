@@ -40,6 +40,8 @@ export interface RedisStoreOptions {
   readonly maxMessageBytes?: number
   /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
   readonly maxQueueBytes?: number
+  /** Milliseconds for which a start waits for Redis. Default {@link START_PATIENCE_MS}. */
+  readonly startPatienceMs?: number
   /** Milliseconds between two steps of housekeeping, of some hundred topics each. Default 10 seconds. */
   readonly forgetIntervalMs?: number
   readonly clock: Clock
@@ -165,10 +167,10 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
       const timeout = setTimeout(() => {
         reject(
           new BackendError(
-            `${primary.reason ?? line.failing ?? 'Redis does not answer'}. Start it, or correct redis.url.`,
+            `${primary.reason ?? line.standing ?? 'Redis does not answer'}. Start it, or correct redis.url.`,
           ),
         )
-      }, START_PATIENCE_MS)
+      }, options.startPatienceMs ?? START_PATIENCE_MS)
       line.live().then(() => {
         clearTimeout(timeout)
         resolve()

@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
-import { messageOf } from '../failures.ts'
+import { reasonOf } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
 import type { Primary } from '../primary.ts'
 import { type Marker, parseMarker, parseTold, type Told } from './envelope.ts'
@@ -86,7 +86,12 @@ export class Line {
     const { markers, monotonic } = this.options
     const { standingSince } = this
     const stands = standingSince !== undefined && monotonic() - standingSince > STANDING_MS
-    return stands ? `Messages do not come from Redis: ${this.reason}` : markers.refusal
+    return stands ? this.standing : markers.refusal
+  }
+
+  /** Why the line stands; absent: it does not. For a moment it often does. */
+  get standing(): string | undefined {
+    return this.standingSince === undefined ? undefined : `Messages do not come from Redis: ${this.reason}`
   }
 
   /** Resolves when the line is level for the first time, or again. */
@@ -239,7 +244,7 @@ export class Line {
     if (this.subscriber === undefined) return
     this.level(attempt, this.subscriber).catch((error) => {
       if (attempt !== this.attempt) return
-      this.reason = messageOf(error)
+      this.reason = reasonOf(error)
       log.debug('redis_line_stopped', { reason: this.reason })
       setTimeout(() => attempt === this.attempt && this.stop(this.reason), RETRY_MS)
     })
@@ -359,7 +364,7 @@ export class Line {
     const now = monotonic()
     if (now - this.markerAt < MARKER_INTERVAL_MS) return
     this.markerAt = now
-    this.verify().catch((error) => log.debug('redis_marker_failed', { reason: messageOf(error) }))
+    this.verify().catch((error) => log.debug('redis_marker_failed', { reason: reasonOf(error) }))
   }
 }
 

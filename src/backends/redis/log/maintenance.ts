@@ -1,7 +1,7 @@
 /** Housekeeping: forgets topics that have been empty for so long that nobody can ask for what they had. */
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
-import { messageOf } from '../failures.ts'
+import { reasonOf } from '../failures.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
 import { Script } from '../script.ts'
@@ -57,7 +57,7 @@ export class Maintenance {
   constructor(options: MaintenanceOptions) {
     this.options = options
     this.timer = setInterval(() => {
-      this.step().catch((error) => options.log.debug('redis_maintenance_failed', { reason: messageOf(error) }))
+      this.step().catch((error) => options.log.debug('redis_maintenance_failed', { reason: reasonOf(error) }))
     }, options.intervalMs ?? INTERVAL_MS)
     this.timer.unref()
   }
