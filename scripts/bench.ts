@@ -6,6 +6,7 @@
  *   bun run bench -- --only fanout,echo --rounds 3 cases by name, or by the beginning of one
  *   bun run bench -- --quick                       shorter cases, two rounds: to see that it works, not to quote
  *   bun run bench -- --json out.json               every figure of every round as well
+ *   bun run bench -- --table docs/benchmarks.md    the figures into that document
  *   bun run bench -- --source                      from src/main.ts instead of the compiled dist/tidings
  *   bun run bench -- --binary FILE                 another binary
  *
@@ -29,6 +30,7 @@ import type { Case, Measured } from './bench/case.ts'
 import { selectCases } from './bench/cases.ts'
 import { LIFTED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
 import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
+import { type Found, withFigures } from './bench/table.ts'
 import { catchTemplates } from './bench/templates.ts'
 import { PINNED, SERVER_CORE } from './bench/usage.ts'
 
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     rounds: { type: 'string' },
     json: { type: 'string' },
+    table: { type: 'string' },
     quick: { type: 'boolean', default: false },
     source: { type: 'boolean', default: false },
     binary: { type: 'string', default: join(ROOT, 'dist', 'tidings') },
@@ -58,12 +61,14 @@ for (const [name, value] of Object.entries(about)) console.log(`${name.padEnd(10
 
 const templates = await withServer(startTidings(command, secret), ({ port }) => catchTemplates(port, secret))
 const report: Record<string, unknown>[] = []
+const tables: Found[] = []
 const failures: string[] = []
 for (const each of cases) {
   try {
     const found = await measure(each)
     const lines = linesOf(each, found)
     printCase(each, found, lines)
+    tables.push({ case: each, lines })
     report.push({ name: each.name, title: each.title, lines, rounds: Object.fromEntries(found) })
   } catch (error) {
     failures.push(each.name)
@@ -72,6 +77,9 @@ for (const each of cases) {
 }
 if (options.json !== undefined)
   await Bun.write(options.json, JSON.stringify({ about, templates, cases: report }, null, 1))
+if (options.table !== undefined) {
+  await Bun.write(options.table, withFigures(await Bun.file(options.table).text(), about, tables))
+}
 if (failures.length > 0) {
   console.log(`\nnot measured: ${failures.join(', ')}`)
   process.exit(1)

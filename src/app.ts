@@ -4,25 +4,35 @@ import type { AnyElysia } from 'elysia'
 import { authentication } from './auth/authentication.ts'
 import { createTrustedProxies } from './auth/proxies.ts'
 import { createRoomRules } from './auth/rules.ts'
+import { TicketOffice } from './auth/tickets.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
 import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
+import { sleep } from './core/drain.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
 import { MAX_BODY_FRAMES } from './http/body.ts'
+import type { SignToken } from './http/development.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
+import { QuietCollection } from './telemetry/quiet-collection.ts'
 import { Door } from './transports/handshake.ts'
 import { type SocketData, websocketHandler } from './transports/websocket.ts'
 
+/** What `tidings()` makes: an application that wants to know the server it runs in. */
+export interface Mountable {
+  readonly application: Application
+  bind(hub: Hub): void
+}
+
 export interface ServerOptions {
   /** What an application adds. */
-  readonly app?: Application
+  readonly app?: Mountable
   readonly mode: 'development' | 'production'
   /** Lines as `config.log` says, to standard output, where absent. */
   readonly log?: Log
@@ -40,14 +50,21 @@ export interface RunningServer {
   reloadKeys(auth?: Config['auth']): Promise<void>
 }
 
-/** Seconds within which a request must be complete: what comes slower holds a socket for nothing. */
-const REQUEST_TIMEOUT_S = 15
+/**
+ * Seconds within which a request must be complete: what comes slower holds a socket for nothing. The runtime rounds up to
+ * fours, and 15 is what is promised.
+ */
+const REQUEST_TIMEOUT_S = 12
 
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-export function assemble(config: Config, { app = emptyApplication(), log = createLog(config.log) }: ServerOptions) {
+function assemble(
+  config: Config,
+  { app = emptyApplication(), log, mode }: { app: Application | undefined; log: Log; mode: ServerOptions['mode'] },
+) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
+  const collection = new QuietCollection(() => Bun.gc(true))
   const hub = new Hub({
     config,
     application: app,
@@ -58,45 +75,66 @@ export function assemble(config: Config, { app = emptyApplication(), log = creat
     verify: (token) => verifier.verify(token),
     log,
     clock,
-    observers: [logObserver(log)],
+    observers: [logObserver(log), collection, { closed: (session, closing) => tickets.closed(session, closing) }],
   })
+  const tickets = new TicketOffice({ tickets: hub.backend.tickets, clock, resumeMs: config.session.resume_ms })
   const door = new Door({
     hub,
     authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
+    tickets,
   })
-  const http = httpRoutes({ hub, door, log, verify: (token) => verifier.verify(token) })
-  const stop = async () => {
+  const http = httpRoutes({
+    hub,
+    door,
+    log,
+    verify: (token) => verifier.verify(token),
+    signForAnyone: mode === 'development' ? signer(config) : undefined,
+  })
+  const release = async () => {
     hub.stop()
+    collection.stop()
+    tickets.close()
     verifier.close?.()
-    for (const hook of app.hooks.onStop) await hook()
     await hub.backend.close()
+  }
+  const stop = async () => {
+    await hub.reporter.run('stop', app.hooks.onStop, (hook) => hook())
+    await release()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
   const listening = (server: Server<SocketData>) => {
     native.server = server
   }
-  return { hub, http, verifier, listening, stop }
+  return { hub, http, verifier, listening, stop, release }
 }
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
-  const { app = emptyApplication(), log = createLog(config.log) } = options
-  const { hub, http, verifier, listening, stop } = assemble(config, { ...options, log })
-  await verifier.reload()
-  for (const hook of app.hooks.onStart) await hook()
-  // The admin's first: where its address is taken, no client has come in yet.
-  const adminServer = listenForAdmins(config, http.adminSite)
-  const { host: hostname, port } = config.server
-  const server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) }, () =>
-    adminServer?.stop(true),
-  )
+  const { app, log = createLog(config.log), mode } = options
+  const { hub, http, verifier, listening, stop, release } = assemble(config, { app: app?.application, log, mode })
+  app?.bind(hub)
+  let adminServer: Server<SocketData> | undefined
+  let server: Server<SocketData>
+  try {
+    await verifier.reload()
+    for (const hook of app?.application.hooks.onStart ?? []) await hook()
+    // The admin's first: where its address is taken, no client has come in yet.
+    adminServer = listenForAdmins(config, http.adminSite)
+    const { host: hostname, port } = config.server
+    server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) })
+  } catch (error) {
+    // Whoever cannot start leaves nothing behind: no timer, no lock on the store.
+    await adminServer?.stop(true)
+    await release()
+    throw error
+  }
   listening(server)
   const url = urlOf(server)
   const adminUrl = adminServer && urlOf(adminServer)
-  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), version_mode: options.mode })
+  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), mode })
   return {
     url,
     adminUrl,
@@ -108,7 +146,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       const deadline = setTimeout(() => abort.abort(), deadline_ms)
       hub.refuseNew()
       log.info('server_draining', { reason, connections: hub.registry.size })
-      if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms))
+      if (delay_ms > 0) await sleep(delay_ms, abort.signal)
       await hub.drain(reason, abort.signal)
       clearTimeout(deadline)
       await stop()
@@ -151,6 +189,12 @@ export function mountIn(
     })
 }
 
+/** Signs with the configured secret, where there is one. */
+function signer({ auth: { secret } }: Config): SignToken | undefined {
+  if (secret === undefined) return undefined
+  return async (claims, seconds) => (await import('./auth/issue.ts')).issueToken(secret, claims, seconds)
+}
+
 /** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */
 const MIN_HORIZON_MS = 24 * 60 * 60 * 1000
 
@@ -173,24 +217,18 @@ interface Address {
   readonly websocket?: ReturnType<typeof websocketHandler>
 }
 
-/** @param failed called where the address cannot be listened on, before that is thrown. */
-function listen(site: AnyElysia, config: Config, address: Address, failed?: () => void): Server<SocketData> {
-  try {
-    site.listen({
-      ...address,
-      // Two servers would share the port silently, each with half of the clients.
-      reusePort: false,
-      development: false,
-      idleTimeout: REQUEST_TIMEOUT_S,
-      maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
-    })
-    const server = site.server as Server<SocketData> | null
-    if (server === null) throw new Error('The server did not start to listen')
-    return server
-  } catch (error) {
-    failed?.()
-    throw error
-  }
+function listen(site: AnyElysia, config: Config, address: Address): Server<SocketData> {
+  site.listen({
+    ...address,
+    // Two servers would share the port silently, each with half of the clients.
+    reusePort: false,
+    development: false,
+    idleTimeout: REQUEST_TIMEOUT_S,
+    maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
+  })
+  const server = site.server as Server<SocketData> | null
+  if (server === null) throw new Error('The server did not start to listen')
+  return server
 }
 
 function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<SocketData> | undefined {

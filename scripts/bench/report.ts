@@ -122,7 +122,8 @@ function percent(share: number): string {
   return `${Math.round(share * 100)} %`
 }
 
-function shown(value: number): string {
+/** A figure with as many digits as it deserves. */
+export function shown(value: number): string {
   if (!Number.isFinite(value)) return '-'
   if (value >= 1000) return Math.round(value).toLocaleString('en')
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)

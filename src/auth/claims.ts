@@ -86,7 +86,10 @@ function userOf({ user_id: userId, sub }: Claims): string {
 }
 
 /** `role` and `roles`, each one name or a list of names, merged. */
-function rolesOf(claims: Claims): string[] {
+/** Most tokens have none, and an empty list for each connection would be memory for nothing. */
+const NO_ROLES: readonly string[] = Object.freeze([])
+
+function rolesOf(claims: Claims): readonly string[] {
   const roles = new Set<string>()
   for (const name of ['role', 'roles']) {
     const value = claims[name] ?? []
@@ -95,7 +98,7 @@ function rolesOf(claims: Claims): string[] {
       roles.add(role)
     }
   }
-  return [...roles]
+  return roles.size === 0 ? NO_ROLES : [...roles]
 }
 
 /** `username`, else `name`; an empty one is what backends write for a user without one. */

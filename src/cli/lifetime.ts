@@ -41,6 +41,11 @@ export async function untilStopped(start: () => Promise<Running>, { log, supervi
   })
   if (supervised) process.on('disconnect', () => stop('parent_gone'))
 
+  // An application's forgotten promise or timer: what it has broken is its own, and a thousand clients are connected.
+  const uncaught = (error: unknown): void => log.error('uncaught_error', { error })
+  process.on('unhandledRejection', uncaught)
+  process.on('uncaughtException', uncaught)
+
   let server: Running | undefined
   process.on('SIGHUP', () => {
     // A terminal that is closed says the same as an operator who changed keys; only then is it no terminal any more.

@@ -67,8 +67,7 @@ async function serveHere(given: Arguments, terminal: Terminal): Promise<number> 
   const [{ startServer }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry/log.ts')])
   const log = createLog(config.log)
   const start = async (): Promise<Running> => {
-    const server = await startServer(config, { ...(app && { app: app.application }), mode, log })
-    app?.bind(server.hub)
+    const server = await startServer(config, { ...(app && { app }), mode, log })
     if (mode === 'development') terminal.out(await banner(config, server.url))
     return {
       stop: (reason) => server.stop(reason),
@@ -92,6 +91,7 @@ async function serveHere(given: Arguments, terminal: Terminal): Promise<number> 
 /** Of the errors that operators meet, what to do; of any other, where it was thrown. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  if (error.name === 'StoreError') return error.message
   if ('code' in error && error.code === 'EADDRINUSE') {
     return 'the port is in use; stop what listens there, or choose another with --port'
   }

@@ -1,17 +1,19 @@
 /** The client: one connection that comes back, and everything that is said over it. */
 import type { ServerFrame } from '../protocol/frames.ts'
-import { type Codec, jsonCodec } from './codec.ts'
+import { jsonCodec } from './codec.ts'
 import { Connection, type State, type StateChange } from './connection.ts'
 import { type Environment, environmentWith, randomId } from './environment.ts'
 import { ClientError } from './error.ts'
+import { type FrameParts, routeFrame } from './frame-router.ts'
 import { Intake } from './intake.ts'
 import type { TransportName } from './ladder.ts'
 import { watchLifecycle } from './lifecycle.ts'
 import { Listeners } from './listeners.ts'
+import type { ClientOptions, RequestOptions } from './options.ts'
 import { Outbox, type Outgoing, type SendOptions } from './outbox.ts'
 import { type Published, type PublishOptions, Room } from './room.ts'
 import { Rooms } from './rooms.ts'
-import { type TokenSource, Tokens } from './token.ts'
+import { Tokens } from './token.ts'
 import type {
   EventName,
   EventPayload,
@@ -22,40 +24,6 @@ import type {
   ResultOf,
   Welcome,
 } from './types.ts'
-
-export interface ClientOptions {
-  /** The realtime endpoint, `http(s)` or `ws(s)`. Default in a page: `/realtime` of its own origin. */
-  readonly url?: string
-  /** The token, or a function that fetches one: before the first connection, before expiry, and after a refusal. */
-  readonly token?: TokenSource
-  /**
-   * This device, where the token does not name it: keep it, and messages for it wait while it is away. Without one the
-   * server makes one up for as long as the client lives.
-   */
-  readonly deviceId?: string
-  /** Where an earlier client of this device stood: its `cursor`. */
-  readonly cursor?: string
-  /** Transports to use, from best to worst. Default: all three. */
-  readonly transports?: readonly TransportName[]
-  /** How frames are written on a WebSocket. Default: JSON. */
-  readonly codec?: Codec
-  /** Messages that may wait for a connection or an answer. Default 1000. */
-  readonly maxQueued?: number
-  /** Hears what nobody awaits: what listeners throw, a room that is lost, a frame that cannot be read. Default: console. */
-  readonly onError?: (error: unknown) => void
-  /** Replaces parts of the runtime, such as a `WebSocket` that it lacks; in tests clock and chance. */
-  readonly environment?: Partial<Environment>
-}
-
-export interface RequestOptions {
-  /** Milliseconds to wait for the answer, waiting for a connection included. Default 10,000. */
-  readonly timeoutMs?: number
-  /**
-   * Handling it twice has one effect: then it is sent again where the connection was lost before the answer. Without it
-   * such a request rejects with `connection_lost`, as it may have been handled.
-   */
-  readonly idempotent?: boolean
-}
 
 const REQUEST_TIMEOUT_MS = 10_000
 const PUBLISH_TIMEOUT_MS = 60_000
@@ -106,6 +74,13 @@ export class TidingsClient<App = unknown> {
       isOwn: (sender) => sender.user_id === this.#welcomeOf?.user_id && sender.device_id === this.#welcomeOf.device_id,
       acknowledge: (payload) => this.#acknowledge(payload),
     })
+    const parts: FrameParts = {
+      outbox: this.#outbox,
+      intake: this.#intake,
+      rooms: this.#rooms,
+      comeBackAfter: (ms) => this.#connection.comeBackAfter(ms),
+      expiring: () => this.#background(this.#refreshToken()),
+    }
     this.#connection = new Connection(
       {
         url: endpointOf(options.url),
@@ -117,7 +92,7 @@ export class TidingsClient<App = unknown> {
       {
         query: () => this.#query(),
         welcome: (welcome, frame) => this.#welcomed(welcome, frame),
-        frame: (frame, inStream) => this.#receive(frame, inStream),
+        frame: (frame, inStream) => routeFrame(frame, inStream, parts),
         position: (cursor) => this.#intake.advance(cursor),
         lost: (end) => this.#lost(end.code),
         state: (change) => this.#changed(change),
@@ -284,6 +259,7 @@ export class TidingsClient<App = unknown> {
     this.#rooms.welcomed(welcome.rooms)
     this.#intake.reconnected()
     this.#intake.handOn(frame)
+    for (const { room, since } of welcome.resume.gaps) this.#gap(room, since)
   }
 
   #lost(code: number | undefined): void {
@@ -307,44 +283,6 @@ export class TidingsClient<App = unknown> {
     }
   }
 
-  /** @param inStream an answer beside the stream may be ahead of it: then its cursor is no position of ours. */
-  #receive(frame: ServerFrame, inStream: boolean): void {
-    const payload = (frame.payload ?? {}) as Record<string, unknown>
-    if (frame.history !== true && (frame.type === 'ack' || frame.type === 'error' || frame.type === 'pong')) {
-      const answered = this.#outbox.settle(frame)
-      if (frame.type === 'ack') {
-        if (inStream && answered === 'join_room') this.#intake.advance(payload['cursor'])
-        this.#intake.known(payload['id'])
-      } else if (frame.type === 'pong') {
-        if (inStream) this.#intake.advance(payload['cursor'])
-      } else if (answered === undefined) this.#intake.handOn(frame)
-      return
-    }
-    this.#take(frame, payload)
-  }
-
-  #take(frame: ServerFrame, payload: Record<string, unknown>): void {
-    switch (frame.type) {
-      case 'position':
-        this.#intake.advance(frame.cursor)
-        return
-      case 'gap':
-        this.#intake.reset(payload['cursor'])
-        break
-      case 'rate_limited':
-        if (typeof payload['retry_after_ms'] === 'number') this.#outbox.pause(payload['retry_after_ms'])
-        break
-      case 'server_draining':
-        this.#connection.comeBackAfter(payload['reconnect_after_ms'])
-        break
-      case 'token_expiring':
-        this.#background(this.#refreshToken())
-        break
-    }
-    this.#rooms.counted(payload['room_id'], payload['participant_count'])
-    this.#intake.take(frame)
-  }
-
   async #refreshToken(): Promise<void> {
     if (!this.#tokens.renewable) return
     const token = await this.#tokens.renew()
@@ -358,12 +296,15 @@ export class TidingsClient<App = unknown> {
   }
 
   #roomTrouble(room: string, error: ClientError | undefined, since: string | undefined): void {
-    if (error !== undefined) {
-      this.#onError(error)
-      return
-    }
-    const gap = { rooms: [room], from: since, cursor: this.#intake.position.cursor }
-    this.#intake.handOn({ type: 'gap', payload: gap, room, timestamp: Date.now() / 1000 })
+    if (error === undefined) this.#gap(room, since)
+    else this.#onError(error)
+  }
+
+  /** @param room absent: the inbox. */
+  #gap(room: string | undefined, since: string | undefined): void {
+    const where = room === undefined ? { inbox: true } : { rooms: [room] }
+    const payload = { ...where, from: since, cursor: this.#intake.position.cursor }
+    this.#intake.handOn({ type: 'gap', payload, ...(room !== undefined && { room }), timestamp: Date.now() / 1000 })
   }
 
   async #sendLeave(room: string): Promise<void> {

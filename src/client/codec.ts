@@ -1,5 +1,5 @@
 /** How frames are written on a WebSocket. SSE and polling are always JSON. */
-import { bytesFromJson, bytesToJson, holdsBytes, mayHoldBytes } from '../protocol/bytes.ts'
+import { bytesFromJson, bytesReplacer, mayHoldBytes } from '../protocol/bytes.ts'
 
 export interface Codec {
   readonly format: 'json' | 'msgpack'
@@ -10,7 +10,7 @@ export interface Codec {
 
 export const jsonCodec: Codec = {
   format: 'json',
-  encode: (frame) => JSON.stringify(holdsBytes(frame) ? bytesToJson(frame) : frame),
+  encode: (frame) => JSON.stringify(frame, bytesReplacer),
   decode(data) {
     // Bytes are no JSON frame: as text they are not JSON either.
     const text = String(data)

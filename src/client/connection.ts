@@ -138,29 +138,29 @@ export class Connection {
     this.#dropLinks()
     this.#become({ state: 'connecting' })
     try {
-      const token = await this.#options.tokens.get()
-      if (turn === this.#turn) this.#tryTransports(this.#ladder.order(), token)
+      await this.#options.tokens.get()
+      if (turn === this.#turn) this.#tryTransports(this.#ladder.order())
     } catch (error) {
       if (turn === this.#turn) this.#ended({ kind: 'unreachable', error: error as ClientError })
     }
   }
 
   /** @param blocked the end of the last transport that did not work. */
-  #tryTransports([name, ...others]: readonly TransportName[], token: string | undefined, blocked?: End): void {
+  #tryTransports([name, ...others]: readonly TransportName[], blocked?: End): void {
     if (name === undefined) {
       this.#ladder.reset()
       this.#ended(blocked ?? { kind: 'blocked', error: new ClientError('unreachable', 'No transport works here') })
     } else {
-      this.#open(name, token, (end) => {
-        if (end.kind === 'blocked') this.#tryTransports(others, token, end)
+      this.#open(name, (end) => {
+        if (end.kind === 'blocked') this.#tryTransports(others, end)
         else this.#ended(end)
       })
     }
   }
 
   /** @param failed called where the link ends before the welcome. */
-  #open(name: TransportName, token: string | undefined, failed: (end: End) => void): void {
-    const { url, codec, environment } = this.#options
+  #open(name: TransportName, failed: (end: End) => void): void {
+    const { url, codec, environment, tokens } = this.#options
     const turn = this.#turn
     const fail = (end: End): void => {
       environment.clock.clear(this.#connectTimer)
@@ -181,15 +181,17 @@ export class Connection {
         else if (link === this.#opening) fail(end)
       },
     }
-    const target = { url, token, query: this.#events.query(), codec }
-    const link: Link | undefined = openLink(name, environment, target, events)
-    if (link === undefined) {
-      failed({ kind: 'blocked', error: new ClientError('unreachable', `This runtime has no ${name}`) })
+    const target = { url, token: () => tokens.current, query: this.#events.query(), codec }
+    let link: Link | undefined
+    try {
+      link = OPEN[name](environment, target, events)
+    } catch (cause) {
+      failed({ kind: 'blocked', error: new ClientError('unreachable', `Cannot open ${name}: ${cause}`, { cause }) })
       return
     }
     this.#opening = link
     this.#connectTimer = environment.clock.set(() => {
-      link.close()
+      link?.close()
       fail({ kind: 'blocked', error: new ClientError('timeout', `No welcome over ${name} in time`) })
     }, CONNECT_WITHIN_MS)
   }
@@ -231,8 +233,8 @@ export class Connection {
       this.#events.stayed()
       this.#climb.wait()
     }
-    void this.#options.tokens.get().then((token) => {
-      if (turn === this.#turn && this.state === 'open') this.#open('websocket', token, stay)
+    void this.#options.tokens.get().then(() => {
+      if (turn === this.#turn && this.state === 'open') this.#open('websocket', stay)
     }, stay)
     return true
   }
@@ -289,12 +291,3 @@ export class Connection {
 }
 
 const OPEN: Readonly<Record<TransportName, OpenLink>> = { websocket: openWebSocket, sse: openSse, poll: openPoll }
-
-/** @returns nothing where the runtime lacks what the transport needs. */
-function openLink(name: TransportName, ...context: Parameters<OpenLink>): Link | undefined {
-  try {
-    return OPEN[name](...context)
-  } catch {
-    return undefined
-  }
-}

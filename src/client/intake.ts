@@ -99,8 +99,7 @@ export class Intake {
    * @param done called when all of them are done with the message.
    */
   handOn(frame: ServerFrame, done?: () => void): void {
-    const key = frame.id ?? frame.cursor
-    if (key !== undefined && !this.#ids.add(key)) {
+    if (frame.id !== undefined && !this.#ids.add(frame.id)) {
       done?.()
       return
     }

@@ -1,7 +1,7 @@
 /** A room as the application holds it. Listeners stay through reconnects, and until they are ended. */
 import type { Listeners } from './listeners.ts'
 import type { Joined, JoinOptions } from './rooms.ts'
-import type { EventName, EventPayload, Listener, Person } from './types.ts'
+import type { EventName, EventPayload, Listener } from './types.ts'
 
 export interface Published {
   /** The message's id, as receivers see it. */
@@ -20,10 +20,12 @@ export interface PublishOptions {
 }
 
 export interface RoomState {
-  readonly participants: readonly Person[]
+  /** At most 1000 of them; `participantCount` has the whole number. */
+  readonly participants: readonly { readonly id: string; readonly username: string | null }[]
   readonly participantCount: number
+  /** An object; `{}` where nothing was set. */
   readonly state: unknown
-  /** Grows with every change. */
+  /** Grows with every change; 0 where nothing was set. */
   readonly version: number
 }
 
@@ -90,10 +92,11 @@ export class Room<App = unknown> {
 
   /**
    * Changes the shared state by a JSON Merge Patch: https://www.rfc-editor.org/rfc/rfc7396.
+   * @param patch an object: its keys replace those of the state, `null` removes one.
    * @param ifVersion change only this version: rejects with `version_conflict` where it is another.
    * @returns the new version.
    */
-  async setState(patch: unknown, ifVersion?: number): Promise<number> {
+  async setState(patch: object, ifVersion?: number): Promise<number> {
     const condition = ifVersion === undefined ? {} : { if_version: ifVersion }
     const { version } = await this.#port.ask('set_room_state', { room: this.name, patch, ...condition })
     return version as number

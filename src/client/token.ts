@@ -21,6 +21,11 @@ export class Tokens {
     return typeof this.#source === 'function'
   }
 
+  /** The token in use. */
+  get current(): string | undefined {
+    return this.#current
+  }
+
   /** The token to connect with. @throws ClientError `no_token` where the provider throws. */
   async get(): Promise<string | undefined> {
     this.#current ??= await this.#fetch(this.#refused > 0 ? 'refused' : 'connect')

@@ -37,9 +37,12 @@ export interface ServerEvents {
   user_joined_room: PresenceEvent
   user_left_room: PresenceEvent & { reason?: string }
   presence: { room_id: string; participant_count: number; joined?: Person[]; left?: Person[] }
-  room_state_changed: { room_id: string; patch: unknown; version: number; by: Person }
-  /** Something may be missing. Also said by the client itself, where a room could not be caught up on. */
-  gap: { rooms?: string[]; from?: string; cursor?: string }
+  room_state_changed: { room_id: string; patch: object; version: number; by: Person }
+  /**
+   * Something may be missing between `from` and what follows, in these rooms or in the inbox. Said by the client itself,
+   * after the welcome or a join that told so.
+   */
+  gap: { rooms?: string[]; inbox?: true; from?: string; cursor?: string }
   lagged: { room: string; from: string; to: string }
   rate_limited: { retry_after_ms: number }
   token_expiring: { expires_in_ms: number }
@@ -50,6 +53,7 @@ export interface ServerEvents {
 
 export interface Person {
   id: string
+  /** Absent where the token names none. */
   username?: string
 }
 

@@ -116,7 +116,9 @@ export class Admission {
   private async askSilent(userId: string): Promise<void> {
     const { clock, registry, reap } = this.deps
     const asked = clock.monotonic()
-    const silent = [...registry.byUser.get(userId)].filter((session) => asked - session.lastInbound > SILENT_WAIT_MS)
+    const silent = [...registry.byUser.get(userId)].filter(
+      ({ wire, lastInbound }) => wire.silence !== 'allowed' && asked - lastInbound > SILENT_WAIT_MS,
+    )
     for (const session of silent) session.wire.probe('')
     const unanswered = () => silent.filter((session) => !session.closed && session.lastInbound < asked)
     while (unanswered().length > 0 && clock.monotonic() - asked < SILENT_WAIT_MS) {

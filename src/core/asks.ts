@@ -1,6 +1,6 @@
 /** Events that want an answer from clients: who was asked, who has answered, and what becomes of those who do not. */
 import { TidingsError } from '../protocol/errors.ts'
-import { newMessageId } from './ids.ts'
+import { newAckId } from './ids.ts'
 
 /** One client's answer. */
 export interface Answer {
@@ -48,7 +48,7 @@ export class Asks {
     if (this.open.size >= MAX_OPEN_ASKS) {
       throw new TidingsError('unavailable', 'Too many answers are being waited for', { retryAfterMs: timeoutMs })
     }
-    const ackId = newMessageId()
+    const ackId = newAckId()
     const { promise, resolve } = Promise.withResolvers<Answers>()
     const timer = setTimeout(() => this.close(ackId), timeoutMs)
     const ask: Ask = { expected: Number.POSITIVE_INFINITY, answers: new Map(), timer, resolve }

@@ -40,11 +40,11 @@ const MAX_WAITING = 4096
 export class Broadcaster {
   private readonly busy = new Map<Topic, Busy>()
   private readonly native: NativeTopics
-  private readonly onPressure: () => void
+  private readonly onPressure: (bytes: number) => void
   private scheduled = false
 
-  /** `onPressure` is called when a native publish met a full socket. */
-  constructor(native: NativeTopics, onPressure: () => void) {
+  /** `onPressure` is called with the bytes of a native publish that met a full socket. */
+  constructor(native: NativeTopics, onPressure: (bytes: number) => void) {
     this.native = native
     this.onPressure = onPressure
   }
@@ -56,10 +56,13 @@ export class Broadcaster {
   }
 
   /**
-   * Publishes to all members but `except`.
+   * Publishes to all members but `except`. Throws what encoding the message throws; nobody has received it then.
    * @param done called when the last member's copy was handed over; in this call where that is at once.
    */
   publish(topic: Topic, message: Message, except: Member | undefined, done?: () => void): void {
+    // What cannot be encoded is the publisher's to hear: in a later turn it would take the whole topic's queue with it.
+    for (const channel of topic.channels)
+      if (channel?.slices.some((members) => members > 0)) message.encode(channel.encoding)
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -130,7 +133,7 @@ export class Broadcaster {
         if (channel.slices[slice] !== 0) this.deliverSlice(topic, channel, slice, delivery)
       }
     }
-    for (const member of topic.looped) if (member !== delivery.except) member.deliver(delivery.message)
+    for (const member of topic.looped.values()) if (member !== delivery.except) member.deliver(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {
@@ -139,7 +142,7 @@ export class Broadcaster {
     // Publishing through the sender's own socket leaves it out; through a closed one it would reach nobody.
     const own = except !== undefined && !except.closed && isIn(except, topic, channel, slice)
     const flowing = own ? except.wire.publish(name, data) : this.native.publish(name, data)
-    if (!flowing) this.onPressure()
+    if (!flowing) this.onPressure(data.length)
   }
 }
 

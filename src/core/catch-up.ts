@@ -3,6 +3,7 @@ import { formatCursor } from '../protocol/cursor.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery.ts'
+import type { Fetching } from './fetching.ts'
 import { Gate } from './gate.ts'
 import type { DeliveryLine } from './line.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
@@ -10,7 +11,7 @@ import { Message } from './message.ts'
 import type { MessageLog } from './ports/log.ts'
 import { isRecoverable } from './recoverable.ts'
 import type { Session } from './session.ts'
-import { roomLog, userLog } from './stored-topics.ts'
+import { parseLogTopic, roomLog, userLog } from './stored-topics.ts'
 import type { Turns } from './turns.ts'
 
 /** Messages of one page: few enough to read in a fraction of a turn, enough to be one write. */
@@ -50,6 +51,18 @@ export interface Plan {
   readonly gaps: readonly Gap[]
 }
 
+/** What a client that fetches gets at a time. */
+export interface Batch {
+  /** In cursor order, without what the client has sent itself. */
+  readonly messages: readonly Message[]
+  /** The position after the batch. */
+  readonly cursor: number
+  /** Whether the log may have more for the client now. */
+  readonly more: boolean
+  /** Where something is missing that had been there; absent: nowhere. */
+  readonly gap: { readonly rooms: readonly string[] | undefined; readonly position: number } | undefined
+}
+
 export interface CatchUpDeps {
   readonly clock: Clock
   readonly log: MessageLog
@@ -71,7 +84,12 @@ export class CatchUp {
 
   /** The position of a session: everything up to it has been handed to the client. */
   positionOf(session: Session): number {
-    return session.gate?.position ?? this.deps.line.delivered
+    return session.fetching?.position ?? session.gate?.position ?? this.deps.line.delivered
+  }
+
+  /** What a session has been given: nothing later can have been processed by its client. */
+  givenTo(session: Session): number {
+    return session.fetching?.given ?? this.positionOf(session)
   }
 
   /** Finds out what there is to read, and whether it is all there is. */
@@ -85,13 +103,15 @@ export class CatchUp {
     for (const source of sources) {
       const topic = source.room === undefined ? userLog(session.userId) : roomLog(source.room)
       const count = source.from < delivered ? await log.count(topic, source.from) : 0
-      let start = Math.min(source.from, delivered)
+      // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
+      let start = count === 0 ? delivered : source.from
       const whole = isRecoverable(source.from, await log.completeness(topic))
       const share = Math.floor(this.deps.maxReplayed / sources.length)
       if (count > share) start = await this.startOfLast(topic, share, delivered)
       if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
-      position = Math.min(position, start)
+      // Where nothing is left to read the position is what is live: an older one would be taken for a loss on coming back.
+      if (count > 0) position = Math.min(position, start)
       from.set(topic, start)
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.
@@ -125,7 +145,7 @@ export class CatchUp {
       }
       full = undefined
       const upTo = this.deps.line.delivered
-      const page = this.read(session, topicsOf(session, plan), gate.position, upTo)
+      const page = this.read(session, topicsOf(session, plan.from), gate.position, upTo)
       const handled = whenReady(page, ({ messages, last, length }) => {
         if (session.closed) return
         session.deliverAll(messages)
@@ -144,6 +164,30 @@ export class CatchUp {
       }
     }
     this.deps.turns.take(first)
+  }
+
+  /** What a client that fetches has not had yet: what was delivered after its position, one page of it. */
+  async fetch(session: Session, fetching: Fetching, after: number): Promise<Batch> {
+    const topics = topicsOf(session, fetching.from)
+    const missing = fetching.begun ? await this.missing(topics, after) : undefined
+    fetching.begun = true
+    const upTo = this.deps.line.delivered
+    // A position from the future would hide everything until then.
+    const start = missing === undefined ? after : Math.min(after, upTo)
+    const page = await this.read(session, topics, start, upTo)
+    const more = page.length === PAGE
+    const cursor = more ? page.last : Math.max(upTo, start)
+    const messages = page.messages.filter((message) => !fetching.skips(message.cursor ?? 0))
+    return { messages, cursor, more, gap: missing && { rooms: roomsOf(missing), position: start } }
+  }
+
+  /** Topics of which something after a position is not there any more. */
+  private async missing(topics: ReadonlyMap<string, number>, after: number): Promise<string[] | undefined> {
+    const missing: string[] = []
+    for (const [topic, from] of topics) {
+      if (!isRecoverable(Math.max(after, from), await this.deps.log.completeness(topic))) missing.push(topic)
+    }
+    return missing.length === 0 ? undefined : missing
   }
 
   /** Lets others have their turn, and a client read what it was sent, before the next page. */
@@ -192,15 +236,21 @@ export function roomSources(session: Session, cursor: number): Source[] {
  * Where each topic of the log begins for a session. A room that is not in the plan, because it starts live or was joined
  * meanwhile, is read from its join on: what is stored there while the gate stands comes by no other way.
  */
-function topicsOf(session: Session, plan: Plan): Map<string, number> {
+function topicsOf(session: Session, planned: ReadonlyMap<string, number>): Map<string, number> {
   const from = new Map<string, number>()
   const inbox = userLog(session.userId)
-  const inboxFrom = plan.from.get(inbox)
+  const inboxFrom = planned.get(inbox)
   if (inboxFrom !== undefined) from.set(inbox, inboxFrom)
   for (const { topic, since } of session.subscriptions) {
-    if (topic.log !== undefined) from.set(topic.log, plan.from.get(topic.log) ?? since)
+    if (topic.log !== undefined) from.set(topic.log, planned.get(topic.log) ?? since)
   }
   return from
+}
+
+/** The rooms of some topics of the log; `undefined` where they are not only rooms. */
+function roomsOf(topics: readonly string[]): string[] | undefined {
+  const parsed = topics.map(parseLogTopic)
+  return parsed.every(({ kind }) => kind === 'room') ? parsed.map(({ name }) => name) : undefined
 }
 
 interface Page {

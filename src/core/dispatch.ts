@@ -31,6 +31,8 @@ const BLOCKED_MS = 100
 
 export class Dispatcher {
   private readonly deps: DispatcherDeps
+  /** What was thrown by a handler goes through the middleware around it and is no error of theirs. */
+  private readonly known = new WeakSet<object>()
 
   constructor(deps: DispatcherDeps) {
     this.deps = deps
@@ -39,17 +41,30 @@ export class Dispatcher {
   /** Handles a frame. The session's next frame waits for the promise, where there is one. */
   dispatch(exchange: Exchange): MaybePromise<void> {
     const { session, frame } = exchange
+    const { storing } = session
+    if (storing === undefined) return this.start(exchange)
     // An answer must not overtake the acknowledgement of what the session stored before; the next stored frame may follow.
-    if (session.storing !== undefined && !this.deps.router.stores(frame, session)) {
-      return session.storing.then(() => this.start(exchange))
+    if (!this.deps.router.stores(frame, session)) return storing.then(() => this.start(exchange))
+    try {
+      return this.start(exchange)
+    } catch (error) {
+      return storing.then(() => {
+        throw error
+      })
     }
-    return this.start(exchange)
   }
 
   private start(exchange: Exchange): MaybePromise<void> {
     const { middleware } = this.deps.application
     if (middleware.length === 0) return this.handle(exchange, undefined)
-    return this.limited(exchange, (context) => runMiddleware(middleware, context, () => this.handle(exchange, context)))
+    return this.limited(exchange, (context) =>
+      runMiddleware(middleware, context, () => {
+        // Its time is up and its client has been told: what came through the middleware now would be answered twice.
+        if (!context.cancelled) return this.handle(exchange, context)
+      }).catch((error) => {
+        throw this.reported(error, 'middleware')
+      }),
+    )
   }
 
   private handle(exchange: Exchange, context: Context | undefined): MaybePromise<void> {
@@ -97,8 +112,8 @@ export class Dispatcher {
       const ms = this.deps.clock.monotonic() - started
       if (ms > BLOCKED_MS) this.deps.blocked(exchange.session, handler.type, ms)
     }
-    if (!(result instanceof Promise)) return exchange.ack({ result })
-    return result.then(
+    if (!isThenable(result)) return exchange.ack({ result })
+    return Promise.resolve(result).then(
       (value) => {
         if (!context.cancelled) exchange.ack({ result: value })
       },
@@ -124,9 +139,17 @@ export class Dispatcher {
 
   /** What an application throws is reported to it and to the log; an error meant for the client passes as it is. */
   private reported(error: unknown, stage: ErrorStage): unknown {
-    if (!(error instanceof TidingsError)) this.deps.report(error, stage)
+    if (error instanceof TidingsError) return error
+    const marked = typeof error === 'object' && error !== null
+    if (!marked || !this.known.has(error)) this.deps.report(error, stage)
+    if (marked) this.known.add(error)
     return error
   }
+}
+
+/** Promises of other makes too: a database's query is one, and runs only when it is waited for. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 async function runMiddleware(

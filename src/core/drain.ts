@@ -26,7 +26,9 @@ export async function drain(deps: DrainDeps, reason: string, windowMs: number, s
   let closed = 0
   while (registry.size > 0) {
     const elapsed = clock.monotonic() - began
-    const due = signal.aborted || windowMs === 0 ? total : Math.floor((elapsed / windowMs) * (total - 1)) + 1
+    // At the end all of them, whoever came in since they were counted too.
+    const over = signal.aborted || elapsed >= windowMs
+    const due = over ? Number.POSITIVE_INFINITY : Math.floor((elapsed / windowMs) * (total - 1)) + 1
     for (const session of registry.all()) {
       if (closed >= due) break
       leave(deps, session, reason, windowMs)
@@ -46,7 +48,8 @@ function leave({ clock, close }: DrainDeps, session: Session, reason: string, wi
   close(session, CLOSE.serviceRestart, 'draining')
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `ms` milliseconds, or as soon as the signal says so. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve()
     const timer = setTimeout(() => {

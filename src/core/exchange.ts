@@ -8,6 +8,8 @@ import type { Session } from './session.ts'
 export class Exchange {
   readonly session: Session
   readonly frame: ClientFrame
+  /** Whether it was answered, also by an error: a frame has one answer, and what comes later is dropped. */
+  answered = false
   /** What is still to be answered when the session goes on with its next frame. */
   pending: Promise<void> | undefined
   private readonly clock: Clock
@@ -38,11 +40,13 @@ export class Exchange {
     else for (const message of messages) this.reply(message.frame)
   }
 
-  /** Answers with a frame of this type; a frame without an id has asked for no `ack` and gets none. */
+  /** Answers with a frame of this type. A frame without an id has asked for no `ack` and gets none, but in an HTTP body. */
   answer(type: string, payload: unknown): void {
-    if (this.frame.id === undefined && type === 'ack') return
+    if (this.answered || (this.frame.id === undefined && type === 'ack' && !this.answeredElsewhere)) return
     const timestamp = toTimestamp(this.clock.now())
     this.send({ type, payload, timestamp, correlation_id: this.frame.id })
+    // Not before: what no frame can carry has answered nothing.
+    this.answered = true
   }
 
   ack(payload: unknown): void {

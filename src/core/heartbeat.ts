@@ -84,6 +84,8 @@ export class Heartbeat {
 
   /** A client to which nothing came still learns that its position has moved, or it would ask for the past after a cut. */
   private tellPosition(session: Session, position: string): void {
+    // An event stream has it in the id of its heartbeat, a poll in every answer.
+    if (session.encoding.framing === 'sse' || session.fetching !== undefined) return
     if (session.toldPosition === position || session.gate !== undefined || session.state !== 'open') return
     session.toldPosition = position
     session.send({ type: 'position', cursor: position, timestamp: toTimestamp(this.deps.clock.now()) })
@@ -92,7 +94,7 @@ export class Heartbeat {
   private look(session: Session, now: number): void {
     const { intervalMs, timeoutMs } = this.deps
     // The next look may come too late: the promise is to close by the time-out, not after it.
-    if (now - session.lastInbound + this.lookIntervalMs > timeoutMs) {
+    if (session.owesSigns && now - session.lastInbound + this.lookIntervalMs > timeoutMs) {
       this.deps.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout')
       return
     }

@@ -1,7 +1,8 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
-import { CLOSE, TidingsError } from '../protocol/errors.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
@@ -31,7 +32,7 @@ import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
 import { Reporter } from './reporter.ts'
-import { type Kept, Resumables } from './resumable.ts'
+import { isLost, type Kept, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
@@ -39,6 +40,7 @@ import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
 import { storedDelivery } from './stored-delivery.ts'
 import { Turns } from './turns.ts'
+import { Visitors } from './visitors.ts'
 import type { NativeTopics } from './wire.ts'
 
 export interface HubOptions {
@@ -73,6 +75,7 @@ export class Hub {
   readonly catchUp: CatchUp
   readonly inbox: Inbox
   readonly resumables: Resumables
+  readonly visitors: Visitors
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
   readonly reporter: Reporter
@@ -96,7 +99,7 @@ export class Hub {
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
     const store = this.backend.log
     this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
-    this.delivery = new Delivery(this.registry, options.native, () => this.pressure())
+    this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
       this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
     )
@@ -171,9 +174,11 @@ export class Hub {
       fail,
       report: (error, stage) => this.reporter.report(error, stage),
     })
+    const limiter = new RateLimiter(rateLimits(config))
+    this.visitors = new Visitors(clock, limiter)
     this.receiver = new Receiver({
       clock,
-      limiter: new RateLimiter(rateLimits(config)),
+      limiter,
       frameLimits: frameLimits(config),
       maxMessageBytes: config.limits.max_message_bytes,
       maxWaitingBytes: config.limits.max_pending_bytes,
@@ -201,16 +206,25 @@ export class Hub {
    */
   open(session: Session, start: Start): void {
     this.registry.add(session)
+    if (start.kept !== undefined) start.kept.heir = session.connectionId
     this.heartbeat.begin(session)
     this.receiver.hold(session)
+    // Whoever passed the door before it was shut would be missed by those who send everybody away.
+    if (this.leaving) {
+      this.end(session, new TidingsError('draining'))
+      return
+    }
     openSession(this, session, start)
       .then(() => this.opened(session))
       .catch((error) => this.refuse(session, error))
   }
 
-  /** A client does not read as fast as it is sent to. */
-  pressure(): void {
-    this.slow.suspect()
+  /**
+   * A client does not read as fast as it is sent to.
+   * @param bytes what was sent into its full socket, or into that of one of many.
+   */
+  pressure(bytes = 0): void {
+    this.slow.suspect(bytes)
   }
 
   /** Notes a sign of life that was no frame. A pong brings back the position that its ping carried. */
@@ -222,15 +236,19 @@ export class Hub {
 
   /**
    * Takes over the connection of a client that comes back: what it had is kept for the new one, and where it is still open
-   * it is closed, before limits are counted.
+   * it is closed, before limits are counted. So is one that was given the same before and of which the client has not heard.
    */
   takeOver(connectionId: string, userId: string, deviceId: string): Kept | undefined {
-    const former = this.registry.get(connectionId)
-    if (former !== undefined && former.userId === userId && former.deviceId === deviceId) {
+    const close = (id: string | undefined): void => {
+      const former = id === undefined ? undefined : this.registry.get(id)
+      if (former === undefined || former.userId !== userId || former.deviceId !== deviceId) return
       this.resumables.keep(former)
       this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
     }
-    return this.resumables.take(connectionId, userId, deviceId)
+    close(connectionId)
+    const kept = this.resumables.find(connectionId, userId, deviceId)
+    close(kept?.heir)
+    return kept
   }
 
   /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
@@ -241,7 +259,6 @@ export class Hub {
     session.state = 'closed'
     session.gate = undefined
     this.rooms.leaveAll(session, gathered)
-    this.delivery.detach(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)
@@ -269,13 +286,20 @@ export class Hub {
     this.sayError(session, TidingsError.from(thrown), frameId)
   }
 
+  /** The answer to a frame that failed, where the client waits for it elsewhere than on its connection. */
+  failure(session: Session, error: TidingsError, frameId: string | undefined): ServerFrame {
+    const correlationId = frameId ?? newCorrelationId()
+    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
+    return errorFrame(error, correlationId, this.clock)
+  }
+
   publish(publication: Publication): MaybePromise<Published> {
     return this.publisher.publish(publication)
   }
 
   /** Publishes once for each key: a repeated one gets the first answer. */
   publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    const scope = '\n'
+    const scope = `\n${keyScope(key)}`
     return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
@@ -330,9 +354,7 @@ export class Hub {
   }
 
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
-    const correlationId = frameId ?? newCorrelationId()
-    this.reporter.tell((observer) => observer.failed?.(session, error, correlationId))
-    session.send(errorFrame(error, correlationId, this.clock))
+    session.send(this.failure(session, error, frameId))
   }
 
   private sweep(): void {
@@ -341,12 +363,20 @@ export class Hub {
     this.admission.sweep()
     this.backend.sweep()
     this.resumables.sweep()
+    this.visitors.sweep()
   }
 }
 
-/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
-function isLost(code: number): boolean {
-  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
+/**
+ * Scopes over which the keys of backends are spread. A scope remembers a few hundred keys, which is ample for a device and
+ * nothing for a backend that publishes a thousand a second.
+ */
+const KEY_SCOPES = 1024
+
+function keyScope(key: string): number {
+  let hash = 0
+  for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
+  return hash % KEY_SCOPES
 }
 
 const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }

@@ -5,6 +5,11 @@ export function newConnectionId(): string {
   return crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: 'base64url', omitPadding: true })
 }
 
+/** The id of an event that wants an answer: 16 random bytes, because whoever knows it can answer. */
+export function newAckId(): string {
+  return newConnectionId()
+}
+
 const PROCESS = crypto.getRandomValues(new Uint8Array(6)).toBase64({ alphabet: 'base64url', omitPadding: true })
 let counter = 0
 

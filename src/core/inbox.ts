@@ -3,6 +3,14 @@ import type { CatchUp } from './catch-up.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import type { MessageLog } from './ports/log.ts'
 import type { Session } from './session.ts'
+import { userLog } from './stored-topics.ts'
+
+/** From where a device goes on. */
+export interface InboxStart {
+  readonly cursor: number
+  /** One of the user's devices acknowledged up to there; else it is right before the oldest that is kept. */
+  readonly known: boolean
+}
 
 export class Inbox {
   private readonly log: MessageLog
@@ -14,23 +22,47 @@ export class Inbox {
   }
 
   /** From where a device without a cursor goes on: its own position, at first the newest of the user's devices. */
-  startOf(session: Session): MaybePromise<number> {
-    return whenReady(this.log.positions(session.userId, session.deviceId), ({ own, newest }) => own ?? newest ?? 0)
+  startOf(session: Session): MaybePromise<InboxStart> {
+    return whenReady(this.log.positions(session.userId, session.deviceId), ({ own, newest }) => {
+      const known = own ?? newest
+      if (known !== undefined) return { cursor: known, known: true }
+      return whenReady(this.oldest(session), (cursor) => ({ cursor, known: false }))
+    })
   }
 
-  /** Notes that a device is there and how far it is: from its first connect on it has a position of its own. */
-  begin(session: Session, position: number): void {
-    if (session.durableDevice) this.log.acknowledge(session.userId, session.deviceId, position)
+  /**
+   * Notes that a device is there: from its first connect on it has a position of its own.
+   * @param brought the position that the client named, and with it acknowledges, unless it does that explicitly.
+   */
+  async begin(session: Session, brought: number | undefined): Promise<void> {
+    if (!session.durableDevice) return
+    if (brought !== undefined && !session.explicitAck) {
+      this.acknowledge(session, brought)
+      return
+    }
+    const live = this.catchUp.positionOf(session)
+    const { cursor } = await this.startOf(session)
+    // With nothing to read it is level: a position that grows old would be taken for one from which something is missing.
+    const waiting = await this.log.count(userLog(session.userId), cursor)
+    this.acknowledge(session, waiting === 0 ? live : cursor)
   }
 
   /** A device has processed everything up to a cursor. What was not sent to this connection cannot have been. */
   acknowledge(session: Session, cursor: number): void {
     if (!session.durableDevice) return
-    this.log.acknowledge(session.userId, session.deviceId, Math.min(cursor, this.catchUp.positionOf(session)))
+    this.log.acknowledge(session.userId, session.deviceId, Math.min(cursor, this.catchUp.givenTo(session)))
   }
 
   /** The client's socket has answered a ping that carried a position: what came before the ping has arrived. */
   arrived(session: Session, cursor: number): void {
     if (!session.explicitAck) this.acknowledge(session, cursor)
+  }
+
+  /** The position right before the oldest message that is kept for a device; what is live where there is none. */
+  private oldest(session: Session): MaybePromise<number> {
+    const { userId, deviceId } = session
+    const live = this.catchUp.positionOf(session)
+    const kept = this.log.read({ topics: [userLog(userId)], device: deviceId }, 0, this.log.head(), 1)
+    return whenReady(kept, ([first]) => (first === undefined ? live : first.cursor - 1))
   }
 }

@@ -2,7 +2,7 @@
 
 import { bytesFromJson, mayHoldBytes } from '../protocol/bytes.ts'
 import { formatCursor } from '../protocol/cursor.ts'
-import { ENCODINGS, type Encoded, type Encoding } from '../protocol/encoding.ts'
+import { type Encoded, type Encoding, toEvent } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
 
 export class Message {
@@ -50,11 +50,11 @@ class StoredFrame {
   }
 
   encode(encoding: Encoding): Encoded {
-    if (encoding === ENCODINGS[0]) {
-      const history = this.history ? '"history":true,' : ''
-      return `{"cursor":"${formatCursor(this.cursor)}",${history}${this.body.slice(1)}`
-    }
-    return encoding.encode(this.frame)
+    if (encoding.format !== 'json' || encoding.envelope !== 'payload') return encoding.encode(this.frame)
+    const cursor = formatCursor(this.cursor)
+    const history = this.history ? '"history":true,' : ''
+    const json = `{"cursor":"${cursor}",${history}${this.body.slice(1)}`
+    return encoding.framing === 'sse' ? toEvent(json, this.history ? undefined : cursor) : json
   }
 
   get frame(): ServerFrame {

@@ -58,18 +58,33 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   if (kept?.metadata !== undefined) session.metadata = { ...kept.metadata, ...session.metadata }
   await askApplication(hub, session, wanted)
   const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
-  const plan = await hub.catchUp.plan(session, await sourcesOf(hub, session, start, outcomes))
-  const isBehind = plan.replayed > 0 || plan.position < hub.line.delivered
+  let sources: Source[]
+  let plan: Plan
+  try {
+    sources = await sourcesOf(hub, session, start, outcomes)
+    plan = await hub.catchUp.plan(session, sources)
+    session.fetching?.begin(plan.from, plan.position)
+    await hub.inbox.begin(session, start.cursor)
+  } catch (error) {
+    // Nobody would take a session that is refused out of rooms to which it is not subscribed.
+    for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.abandon(session, outcome.entry)
+    throw error
+  }
+  // Whoever fetches reads the log by itself, and needs no gate.
+  const isBehind = session.fetching === undefined && (plan.replayed > 0 || plan.position < hub.line.delivered)
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
-  if (!session.closed) welcome(hub, session, outcomes, plan, position, kept !== undefined)
-  for (const outcome of outcomes)
-    if ('entry' in outcome) hub.rooms.subscribe(session, outcome.entry, hub.line.delivered)
+  // Where a replay begins the room was joined: whoever is cut in the middle of it comes back for the rest.
+  const sinceOf = (name: string) => sources.find(({ room }) => room === name)?.from ?? hub.line.delivered
+  const joined = outcomes.flatMap((outcome): Joined[] =>
+    'entry' in outcome ? [{ entry: outcome.entry, since: sinceOf(outcome.room) }] : [],
+  )
+  if (!session.closed) welcome(hub, session, joined, plan, position, start)
+  for (const { entry, since } of joined) hub.rooms.subscribe(session, entry, since)
   if (session.closed) return
   for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
   hub.delivery.attach(session)
   session.state = 'open'
-  hub.inbox.begin(session, Math.min(plan.position, hub.line.delivered))
   if (isBehind) hub.catchUp.run(session, plan, () => {})
 }
 
@@ -82,8 +97,8 @@ async function sourcesOf(
 ): Promise<Source[]> {
   const sources: Source[] = []
   if (hub.config.inbox.max_messages > 0) {
-    const from = cursor ?? (await hub.inbox.startOf(session))
-    sources.push({ room: undefined, from, judged: cursor !== undefined })
+    const start = cursor === undefined ? await hub.inbox.startOf(session) : { cursor, known: true }
+    sources.push({ room: undefined, from: start.cursor, judged: start.known })
   }
   if (cursor === undefined) return sources
   for (const outcome of outcomes) {
@@ -92,6 +107,12 @@ async function sourcesOf(
     sources.push({ room: outcome.room, from: Math.max(cursor, since), judged: true })
   }
   return sources
+}
+
+/** A room that a session has entered, and the position from which on its messages are for it. */
+interface Joined {
+  readonly entry: Entry
+  readonly since: number
 }
 
 type Outcome =
@@ -134,21 +155,23 @@ async function enter(hub: OpeningHub, session: Session, room: string, entered: n
 function welcome(
   hub: OpeningHub,
   session: Session,
-  outcomes: readonly Outcome[],
+  joined: readonly Joined[],
   plan: Plan,
   position: number,
-  restored: boolean,
+  { cursor: brought, kept }: Start,
 ): void {
   const { config, clock } = hub
   const cursor = formatCursor(position)
-  const rooms = outcomes.flatMap((outcome) =>
-    'entry' in outcome
-      ? [{ room: outcome.room, participant_count: outcome.entry.attendance.participants, cursor }]
-      : [],
-  )
+  const rooms = joined.map(({ entry, since }) => ({
+    room: entry.room.name,
+    participant_count: entry.attendance.participants,
+    cursor: formatCursor(Math.max(position, since)),
+  }))
   session.toldPosition = cursor
   const timestamp = toTimestamp(clock.now())
-  const { recovered, replayed, gaps } = plan
+  const { replayed, gaps } = plan
+  // Without a cursor only the inbox goes on: that of the rooms nothing is missing cannot be said.
+  const recovered = brought !== undefined && plan.recovered
   session.send({
     type: 'welcome',
     payload: {
@@ -160,7 +183,7 @@ function welcome(
       limits: announcedLimits(config),
       rooms,
       cursor,
-      resume: { session: restored, recovered, replayed, gaps },
+      resume: { session: kept !== undefined, recovered, replayed, gaps },
     },
     cursor,
     timestamp,

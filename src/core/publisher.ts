@@ -152,14 +152,14 @@ export class Publisher {
     switch (to.kind) {
       case 'room': {
         const topic = rooms.get(to.room)?.topic
-        return topic === undefined ? 0 : topic.size - (except?.subscriptionTo(topic) === undefined ? 0 : 1)
+        return topic === undefined ? 0 : topic.size - (except !== undefined && topic.has(except) ? 1 : 0)
       }
       case 'user':
         return registry.byUser.count(to.userId) - (except?.userId === to.userId ? 1 : 0)
       case 'device':
         return [...registry.ofDevice(to.userId, to.deviceId)].filter((session) => session !== except).length
       case 'all':
-        return delivery.everybody.size
+        return delivery.everybody.size - (except === undefined ? 0 : 1)
     }
   }
 }
@@ -176,8 +176,7 @@ function broadcast(
       retryAfterMs: BUSY_RETRY_MS,
     })
   }
-  const own = except?.subscriptionTo(topic) === undefined ? 0 : 1
-  const published = { id, online: topic.size - own }
+  const published = { id, online: topic.size - (except !== undefined && topic.has(except) ? 1 : 0) }
   let handedOver = false
   let resolve: ((published: Published) => void) | undefined
   broadcaster.publish(topic, message, except, () => {

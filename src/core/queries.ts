@@ -5,6 +5,7 @@ import { type Page, pageOf } from './paging.ts'
 import { lastSeenOf } from './records.ts'
 import type { Room } from './room.ts'
 import type { Session, SessionState } from './session.ts'
+import { roomLog, userLog } from './stored-topics.ts'
 import type { TransportName } from './wire.ts'
 
 /** What connections are looked for by; they match all of it. Without anything every connection matches. */
@@ -91,11 +92,11 @@ export interface UserDescription {
   devices: { device_id: string; connections: number; last_seen: number }[]
   /** The last sign of life of any of the connections; null where there is none. */
   last_seen: number | null
-  /** Messages that wait for the user to come back. */
+  /** Stored messages to the user that none of its devices has acknowledged. */
   pending: number
 }
 
-export function describeUser(hub: Hub, userId: string): UserDescription {
+export async function describeUser(hub: Hub, userId: string): Promise<UserDescription> {
   const devices = new Map<string, UserDescription['devices'][number]>()
   let connections = 0
   let lastSeen: number | null = null
@@ -111,8 +112,14 @@ export function describeUser(hub: Hub, userId: string): UserDescription {
       device.last_seen = Math.max(device.last_seen, seen)
     }
   }
-  // Nothing is stored for users who are away, so nothing waits for them.
-  return { online: connections > 0, connections, devices: [...devices.values()], last_seen: lastSeen, pending: 0 }
+  const pending = await pendingOf(hub, userId)
+  return { online: connections > 0, connections, devices: [...devices.values()], last_seen: lastSeen, pending }
+}
+
+async function pendingOf(hub: Hub, userId: string): Promise<number> {
+  const { log } = hub.backend
+  const { newest } = await log.positions(userId, '')
+  return log.count(userLog(userId), newest ?? 0)
 }
 
 /** One line of the list of rooms. */
@@ -159,6 +166,13 @@ export interface RoomDescription {
 }
 
 /** @param cursor the position that goes with the answer; absent: this instance's. */
+/** Whether there is anything to tell of a room: a member, a state, or history. */
+export async function isRoomKnown(hub: Hub, name: string): Promise<boolean> {
+  const { attendances, states, log } = hub.backend
+  if ((await attendances.count(name)) > 0 || (await states.get(name)) !== undefined) return true
+  return (await log.count(roomLog(name), 0)) > 0
+}
+
 export async function describeRoom(hub: Hub, name: string, cursor = hub.position()): Promise<RoomDescription> {
   const { attendances, states } = hub.backend
   const kept = await states.get(name)

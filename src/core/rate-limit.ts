@@ -52,11 +52,16 @@ export class RateLimiter {
     this.maxBytes = Math.max(limits.bytesPerSecond, limits.maxMessageBytes)
   }
 
+  /** What a sender begins with. Several senders may share one. */
+  fresh(now: number): RateState {
+    return { frames: this.burst, bytes: this.maxBytes, at: now, refused: 0, warned: false }
+  }
+
   /** Judges one frame of `bytes` bytes at monotonic time `now`. */
   take(sender: RateLimited, bytes: number, now: number): RateVerdict {
     const { messagesPerSecond, bytesPerSecond } = this.limits
     if (messagesPerSecond === 0 && bytesPerSecond === 0) return PASS
-    sender.rate ??= { frames: this.burst, bytes: this.maxBytes, at: now, refused: 0, warned: false }
+    sender.rate ??= this.fresh(now)
     const state = sender.rate
     const seconds = (now - state.at) / 1000
     state.at = now

@@ -39,6 +39,11 @@ const MAX_DECODED_REFUSAL_BYTES = 4096
 /** Milliseconds after which a client should try again whose frames wait for a slow handler. */
 const FULL_RETRY_MS = 1000
 
+/** Whether a frame answers an event of the server's. */
+function isAnswer({ type, to, payload }: ClientFrame): boolean {
+  return type === 'ack' && to === undefined && isRecord(payload) && payload['correlation_id'] !== undefined
+}
+
 function isSubmitted(frame: WaitingFrame): frame is SubmittedFrame {
   return typeof frame === 'object' && 'run' in frame
 }
@@ -94,7 +99,7 @@ export class Receiver {
     const verdict = limiter.take(session, bytes, now)
     if (verdict.kind === 'close') {
       const error = new TidingsError('rate_limited')
-      this.deps.end(session, error)
+      if (!session.visiting) this.deps.end(session, error)
       throw error
     }
     if (verdict.kind === 'refuse' || session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
@@ -102,7 +107,12 @@ export class Receiver {
       throw new TidingsError('rate_limited', 'Too many messages', { retryAfterMs })
     }
     if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
-    const exchange = new Exchange(session, parseClientFrame(value), clock, reply)
+    const frame = parseClientFrame(value)
+    const exchange = new Exchange(session, frame, clock, reply)
+    if (session.busy && this.deps.asking() && isAnswer(frame)) {
+      await this.deps.dispatch(exchange)
+      return
+    }
     await new Promise<void>((resolve, reject) => {
       this.enqueue(session, { length: bytes, run: () => this.deps.dispatch(exchange), resolve, reject })
     })
@@ -157,9 +167,7 @@ export class Receiver {
       // Whatever is wrong with it is said when its turn comes.
       return false
     }
-    const { type, to, payload } = frame
-    if (type !== 'ack' || to !== undefined || !isRecord(payload) || payload['correlation_id'] === undefined)
-      return false
+    if (!isAnswer(frame)) return false
     try {
       const handled = this.deps.dispatch(new Exchange(session, frame, this.deps.clock))
       if (handled instanceof Promise) handled.catch((error) => this.deps.fail(session, error, frame.id))
@@ -176,14 +184,24 @@ export class Receiver {
 
   private handleRaw(session: Session, raw: string | Uint8Array): void {
     let id: string | undefined
+    let exchange: Exchange | undefined
     try {
       const value = this.decode(raw)
       id = frameIdOf(value)
-      const handled = this.deps.dispatch(new Exchange(session, parseClientFrame(value), this.deps.clock))
-      if (handled instanceof Promise) this.waitFor(session, handled, (error) => this.deps.fail(session, error, id))
+      exchange = new Exchange(session, parseClientFrame(value), this.deps.clock)
+      const handled = this.deps.dispatch(exchange)
+      if (handled instanceof Promise)
+        this.waitFor(session, handled, (error) => this.failed(session, error, id, exchange))
     } catch (error) {
-      this.deps.fail(session, error, id)
+      this.failed(session, error, id, exchange)
     }
+  }
+
+  /** Answers a frame with what went wrong, where nothing has answered it yet. */
+  private failed(session: Session, error: unknown, id: string | undefined, exchange: Exchange | undefined): void {
+    if (exchange?.answered) return
+    if (exchange !== undefined) exchange.answered = true
+    this.deps.fail(session, error, id)
   }
 
   private handleSubmitted(session: Session, { run, resolve, reject }: SubmittedFrame): void {

@@ -31,7 +31,8 @@ export function recordOf(session: Session, clock: Clock): ConnectionRecord {
     username: session.identity.username ?? null,
     roles: session.identity.roles,
     state: session.state,
-    transport: session.wire.transport,
+    // Whoever is not connected is in no registry, and nobody makes a record of it.
+    transport: session.wire.transport as TransportName,
     format: session.encoding.format,
     ip: session.ip,
     user_agent: session.userAgent ?? null,

@@ -3,7 +3,8 @@ import { MultiMap } from './multimap.ts'
 import type { Session } from './session.ts'
 
 export class Registry {
-  private readonly sessions = new Map<string, Session>()
+  /** By connection id, oldest first. */
+  readonly sessions = new Map<string, Session>()
   readonly byUser = new MultiMap<string, Session>()
   readonly byDevice = new MultiMap<string, Session>()
   readonly byAddress = new MultiMap<string, Session>()

@@ -1,4 +1,5 @@
 /** What is kept of a connection that was lost, so that the client finds its rooms and metadata again. */
+import { CLOSE } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
 import type { Session } from './session.ts'
 
@@ -10,6 +11,13 @@ export interface Kept {
   readonly metadata: Record<string, unknown> | undefined
   /** Monotonic milliseconds until which it is kept. */
   readonly until: number
+  /** The connection that was given this. A client that is cut before it has heard of that one names the former again. */
+  heir?: string
+}
+
+/** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
+export function isLost(code: number): boolean {
+  return code !== CLOSE.normal && code !== CLOSE.unauthorized && code !== CLOSE.forbidden && code !== CLOSE.replaced
 }
 
 /** Lost connections that are kept at a time: a network that fails takes everybody with it, and memory is bounded. */
@@ -36,13 +44,8 @@ export class Resumables {
     )
     if (this.keepMs === 0 || (rooms.length === 0 && session.metadata === undefined)) return
     const { userId, deviceId, metadata } = session
-    this.kept.set(session.connectionId, {
-      userId,
-      deviceId,
-      rooms,
-      metadata,
-      until: this.clock.monotonic() + this.keepMs,
-    })
+    const until = this.clock.monotonic() + this.keepMs
+    this.kept.set(session.connectionId, { userId, deviceId, rooms, metadata, until })
     if (this.kept.size <= MAX_KEPT) return
     for (const oldest of this.kept.keys()) {
       this.kept.delete(oldest)
@@ -50,11 +53,10 @@ export class Resumables {
     }
   }
 
-  /** What was kept of a connection of this user and device; once. */
-  take(connectionId: string, userId: string, deviceId: string): Kept | undefined {
+  /** What was kept of a connection of this user and device. */
+  find(connectionId: string, userId: string, deviceId: string): Kept | undefined {
     const kept = this.kept.get(connectionId)
     if (kept === undefined || kept.userId !== userId || kept.deviceId !== deviceId) return undefined
-    this.kept.delete(connectionId)
     return kept.until > this.clock.monotonic() ? kept : undefined
   }
 

@@ -47,7 +47,9 @@ export class Rooms {
 
   /** @throws TidingsError `forbidden` where the session may not. */
   authorise(session: Session, name: string, action: RoomAction): void {
-    const isMember = this.rooms.get(name)?.has(session) ?? false
+    const room = this.rooms.get(name)
+    // Who sends without a connection is a member through any of the user's connections.
+    const isMember = room !== undefined && (room.has(session) || (session.visiting && room.members.has(session.userId)))
     if (!this.deps.rules.allows(session.identity, name, action, isMember)) {
       throw new TidingsError('forbidden', `Not allowed to ${WORDS[action]} this room`)
     }

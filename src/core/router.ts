@@ -54,7 +54,7 @@ export class Router {
       ...(identity.username !== undefined && { username: identity.username }),
     }
     const { type, payload, ephemeral, id } = frame
-    const publication = { to, type, payload, sender, except: session, ephemeral }
+    const publication = { to, type, payload, sender, except: session.visiting ? undefined : session, ephemeral }
     if (id === undefined) return this.deps.publisher.publish(publication)
     const scope = `${userId}\n${deviceId}`
     return this.deps.idempotency.once(scope, id, () =>

@@ -4,6 +4,7 @@
  */
 import type { Encoding } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
+import { Fetching } from './fetching.ts'
 import type { Gate } from './gate.ts'
 import type { Identity } from './identity.ts'
 import type { MaybePromise } from './maybe-promise.ts'
@@ -64,8 +65,12 @@ export class Session implements Member {
   lastInbound: number
   /** Monotonic milliseconds of the last ping that went out. */
   lastPing: number
-  /** The topics that many share: the rooms, and everybody's. */
+  /** The topics of the rooms joined. */
   subscriptions: Subscription[] = []
+  /** Whether it is in the native topic of its user, which exists where the user has more than one connection. */
+  sharesUser = false
+  /** The same of its device. */
+  sharesDevice = false
   metadata: Record<string, unknown> | undefined
   framesIn = 0
   bytesIn = 0
@@ -74,6 +79,10 @@ export class Session implements Member {
   rate: RateState | undefined
   /** Stands while the session catches up with the log: nothing live passes it. */
   gate: Gate | undefined
+  /** What a session has whose client fetches what it receives. */
+  readonly fetching: Fetching | undefined
+  /** Whether the client pings by itself: then its silence says something. */
+  pings = false
   /** The last stored publish under way: the session's next answer comes after it. */
   storing: Promise<unknown> | undefined
   /** Whether a frame is being handled: the next waits in `waiting`. */
@@ -94,6 +103,7 @@ export class Session implements Member {
     this.identity = init.identity
     this.encoding = init.encoding
     this.wire = wire
+    this.fetching = wire.wake === undefined ? undefined : new Fetching()
     this.ip = init.ip
     this.addressKey = init.addressKey
     this.userAgent = init.userAgent
@@ -110,6 +120,17 @@ export class Session implements Member {
     return this.wire.native && this.gate === undefined
   }
 
+  /** Whether silence means that the client is gone. */
+  get owesSigns(): boolean {
+    const { silence } = this.wire
+    return silence === 'dead' || (silence === 'allowed' && this.pings)
+  }
+
+  /** Whether it stands for somebody who sends a frame without being connected. */
+  get visiting(): boolean {
+    return this.wire.transport === 'none'
+  }
+
   get closed(): boolean {
     return this.state === 'closed'
   }
@@ -123,7 +144,12 @@ export class Session implements Member {
 
   /** Hands over a message that others receive too. */
   deliver(message: Message): void {
-    if (this.state === 'closed') return
+    // Before `welcome` nothing may come; what is stored meanwhile is read from the log after it.
+    if (this.state === 'closed' || this.state === 'connecting') return
+    if (this.fetching !== undefined && message.cursor !== undefined) {
+      this.wire.wake?.(message.cursor)
+      return
+    }
     if (this.gate !== undefined) {
       this.gate.hold(message)
       return
@@ -137,6 +163,11 @@ export class Session implements Member {
     if (this.state === 'closed' || messages.length === 0) return
     this.framesOut += messages.length
     this.wire.sendAll(messages.map((message) => message.encode(this.encoding)))
+  }
+
+  /** It has published a stored message itself, and gets no copy. */
+  published(cursor: number): void {
+    this.fetching?.skip(cursor)
   }
 
   subscriptionTo(topic: Topic): Subscription | undefined {

@@ -16,6 +16,7 @@ export function storedDelivery({ registry, delivery, rooms }: StoredDeliveryDeps
   return ({ topic, device, body, cursor, origin }, done) => {
     const message = Message.stored(body, cursor)
     const except = origin === undefined ? undefined : registry.get(origin)
+    except?.published(cursor)
     const { kind, name } = parseLogTopic(topic)
     if (kind === 'room') {
       const room = rooms().get(name)

@@ -31,6 +31,11 @@ export interface Member {
   deliver(message: Message): void
 }
 
+/** What can be gone through while it grows and shrinks. */
+export interface Members {
+  values(): Iterable<Member> & Iterator<Member>
+}
+
 /** A member's place in a topic. */
 export interface Subscription {
   readonly topic: Topic
@@ -58,8 +63,7 @@ export class Topic {
   /** The topic of the log where its messages are kept; absent: they are not. */
   readonly log: string | undefined
   readonly channels: (Channel | undefined)[] = []
-  /** Members that are written to one by one. */
-  readonly looped = new Set<Member>()
+  private readonly singles = new Set<Member>()
   /** Messages handed to this topic so far. */
   published = 0
   private members = 0
@@ -75,6 +79,15 @@ export class Topic {
     return this.members
   }
 
+  has(member: Member): boolean {
+    return member.subscriptionTo(this) !== undefined
+  }
+
+  /** Members that are written to one by one. */
+  get looped(): Members {
+    return this.singles
+  }
+
   /**
    * Adds a member. While a broadcast goes round, a newcomer is placed where the round has not been yet: a session
    * joined before a message was fully out receives it, and its position says so.
@@ -86,7 +99,7 @@ export class Topic {
       slice = this.place(this.channelFor(member.encoding))
       member.wire.subscribe(this.nativeName(member.encoding, slice))
     } else {
-      this.looped.add(member)
+      this.singles.add(member)
     }
     const subscription: Subscription = { topic: this, slice, from: this.published, since }
     member.subscriptions.push(subscription)
@@ -100,7 +113,7 @@ export class Topic {
     member.subscriptions = member.subscriptions.filter((other) => other !== subscription)
     member.framesOut += this.published - subscription.from
     if (subscription.slice === LOOPED) {
-      this.looped.delete(member)
+      this.singles.delete(member)
       return
     }
     member.wire.unsubscribe(this.nativeName(member.encoding, subscription.slice))

@@ -6,6 +6,7 @@ import type { Hub } from '../core/hub.ts'
 export function ping(hub: Hub): BuiltIn {
   return (exchange) => {
     const echo = exchange.frame.payload
+    exchange.session.pings = true
     exchange.answer('pong', {
       server_time: toTimestamp(hub.clock.now()),
       ...(echo !== undefined && { echo }),

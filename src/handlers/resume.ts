@@ -17,11 +17,17 @@ export function resume(hub: Hub): BuiltIn {
     const inbox = hub.config.inbox.max_messages > 0 ? [{ room: undefined, from: cursor, judged: true }] : []
     const plan = await hub.catchUp.plan(session, [...inbox, ...roomSources(session, cursor)])
     if (session.closed) return
+    const { recovered, gaps } = plan
+    if (session.fetching !== undefined) {
+      // It reads by itself: it is told from where.
+      session.fetching.begin(plan.from, plan.position)
+      exchange.answer('resumed', { recovered, replayed: plan.replayed, cursor: formatCursor(plan.position), gaps })
+      return
+    }
     hub.catchUp.gate(session, plan.position)
     hub.delivery.suspend(session)
     await new Promise<void>((resolve) => {
       hub.catchUp.run(session, plan, (replayed) => {
-        const { recovered, gaps } = plan
         exchange.answer('resumed', { recovered, replayed, cursor: formatCursor(hub.line.delivered), gaps })
         resolve()
       })

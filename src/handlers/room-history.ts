@@ -20,11 +20,15 @@ export class RoomHistory {
   private readonly hub: Hub
   private readonly exchange: Exchange
   private readonly topic: string
+  /** Up to where it is read for a member: what comes later reaches it live. */
+  private readonly joinedAt: number | undefined
 
-  constructor(hub: Hub, exchange: Exchange, room: Room) {
+  /** @param already whether the session was in the room before, and hears what is live. */
+  constructor(hub: Hub, exchange: Exchange, room: Room, already: boolean) {
     this.hub = hub
     this.exchange = exchange
     this.topic = roomLog(room.name)
+    this.joinedAt = already ? hub.line.delivered : undefined
   }
 
   /** Sends what was wished for, oldest first. When it resolves the client is level with what was delivered, in this turn. */
@@ -44,12 +48,12 @@ export class RoomHistory {
       at = await this.beforeLast(Math.min(wish.last, limit))
     }
     for (;;) {
-      const upTo = hub.line.delivered
+      const upTo = this.head
       const read = log.read({ topics: [topic] }, at, upTo, PAGE)
       const rows = read instanceof Promise ? await read : read
       this.send(rows)
       at = rows.at(-1)?.cursor ?? at
-      if (rows.length < PAGE && hub.line.delivered === upTo) return
+      if (rows.length < PAGE && this.head === upTo) return
       await hub.catchUp.breathe(this.exchange.session)
     }
   }
@@ -61,9 +65,13 @@ export class RoomHistory {
 
   /** The position before the last `count` messages. */
   private async beforeLast(count: number): Promise<number> {
-    const { delivered } = this.hub.line
-    if (count === 0) return delivered
-    const [first] = await this.hub.backend.log.tail(this.topic, count, delivered)
-    return first === undefined ? delivered : first.cursor - 1
+    const { head } = this
+    if (count === 0) return head
+    const [first] = await this.hub.backend.log.tail(this.topic, count, head)
+    return first === undefined ? head : first.cursor - 1
+  }
+
+  private get head(): number {
+    return this.joinedAt ?? this.hub.line.delivered
   }
 }

@@ -8,16 +8,16 @@ import { type HistoryWish, RoomHistory } from './room-history.ts'
 
 /**
  * `join_room`: the history asked for, then the acknowledgement, then what is live: no gap and no double at the splice.
- * Joining again acknowledges and changes nothing.
+ * Joining again brings the history too, and changes nothing.
  */
 export function joinRoom(hub: Hub): BuiltIn {
   return async (exchange) => {
     const { session, frame } = exchange
     const wish = historyWish(frame.payload)
     const entry = await hub.rooms.enter(session, namedRoom(frame.payload))
-    const history = new RoomHistory(hub, exchange, entry.room)
+    const history = new RoomHistory(hub, exchange, entry.room, entry.already)
     try {
-      if (wish !== undefined && !entry.already) await history.read(wish)
+      if (wish !== undefined) await history.read(wish)
     } catch (error) {
       hub.rooms.abandon(session, entry)
       throw error

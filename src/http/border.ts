@@ -5,6 +5,7 @@ import { type ErrorBody, TidingsError } from '../protocol/errors.ts'
 import { encodeJson } from '../protocol/json.ts'
 import { pathOf } from './address.ts'
 import type { Cors } from './cors.ts'
+import { outOfRange } from './input.ts'
 
 /** Answers are data for programs: no browser may guess that they are a page, keep them or hand them out again. */
 const HEADERS = {
@@ -24,7 +25,12 @@ export class Border {
 
   /** A value as JSON, with bytes as `{"$bin": …}`. */
   answer(request: Request, value: unknown, status = 200): Response {
-    return new Response(encodeJson(value), { status, headers: { ...HEADERS, ...this.cors.headers(request) } })
+    return this.encoded(request, encodeJson(value), status)
+  }
+
+  /** A value that is encoded already. */
+  encoded(request: Request, json: string, status = 200): Response {
+    return new Response(json, { status, headers: { ...HEADERS, ...this.cors.headers(request) } })
   }
 
   /**
@@ -33,7 +39,12 @@ export class Border {
    */
   failure(request: Request, thrown: unknown, code: string | number = ''): Response {
     const error = TidingsError.from(inOurWords(thrown, code))
-    const response = this.answer(request, this.tell(request, error), error.status)
+    return this.refusal(request, error, this.tell(request, error))
+  }
+
+  /** The answer for a failure that was logged already. */
+  refusal(request: Request, error: TidingsError, body: FailureBody): Response {
+    const response = this.answer(request, body, error.status)
     for (const [name, value] of Object.entries(errorHeaders(error))) response.headers.set(name, value)
     return response
   }
@@ -101,7 +112,7 @@ function invalid(thrown: unknown): TidingsError {
   const { type, valueError } = thrown as ValidationProblem
   if (type === 'response') return new TidingsError('internal_error', undefined, { cause: thrown })
   // A number out of its range is found by its own schema alone, which does not know its name.
-  if (type === 'property') return new TidingsError('invalid_message', 'A parameter is out of its range')
+  if (type === 'property') return outOfRange()
   const field = typeof valueError?.path === 'string' ? valueError.path.slice(1).replaceAll('/', '.') : ''
   if (field === '') return new TidingsError('invalid_message', `The ${type} is not valid`)
   return new TidingsError('invalid_message', `Invalid ${field}`, { details: { field } })

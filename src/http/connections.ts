@@ -7,7 +7,7 @@ import { recordOf } from '../core/records.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { adminOnly } from './admin-guard.ts'
 import type { HttpDeps } from './deps.ts'
-import { fromPosition, invalidPosition, onlyKnown, toPosition } from './input.ts'
+import { fromPosition, invalidPosition, onlyKnown, pageSize, toPosition } from './input.ts'
 import {
   ConnectionRecord,
   Count,
@@ -22,7 +22,7 @@ import {
   Transport,
 } from './schemas.ts'
 
-const Ip = t.String({ description: 'The address of the client, as records tell it.', examples: ['192.0.2.7'] })
+const Ip = t.String({ description: 'The address of the client, as records tell it.' })
 
 const filters = {
   user_id: t.Optional(Identifier('Connections of this user.')),
@@ -44,8 +44,7 @@ const BulkQuery = t.Object({
     t.String({
       pattern: '^\\d{1,12}(ms|s|m|h|d)$',
       description:
-        'Connections that have been there for at least this long: a whole number and `ms`, `s`, `m`, `h` or `d`.',
-      examples: ['1h'],
+        'Connections that have been there for at least this long: a whole number and `ms`, `s`, `m`, `h` or `d`, such as `1h`.',
     }),
   ),
   all: t.Optional(t.Boolean({ default: false, description: 'Every connection. Needed where there is no filter.' })),
@@ -65,7 +64,7 @@ export function connectionRoutes(deps: HttpDeps) {
       '/realtime/connections',
       ({ request, query }) => {
         onlyKnown(request, Object.keys(ListQuery.properties))
-        const page = pageOfConnections(hub, filterOf(query), positionOf(query.after), query.limit ?? 50)
+        const page = pageOfConnections(hub, filterOf(query), positionOf(query.after), pageSize(query.limit))
         const { last } = page
         return {
           items: page.items.map((session) => recordOf(session, hub.clock)),
@@ -126,7 +125,10 @@ export function connectionRoutes(deps: HttpDeps) {
         const filter = filterOf(named)
         const filtered = Object.values(filter).some((value) => value !== undefined)
         if (filtered === all) {
-          throw new TidingsError('invalid_message', 'A filter is needed, or all=true where every connection is meant')
+          throw new TidingsError(
+            'invalid_message',
+            'Either a filter is needed, or all=true where every connection is meant',
+          )
         }
         if (dry_run) return { would_disconnect: [...findConnections(hub, filter)].length }
         return admin.act(

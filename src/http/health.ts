@@ -4,6 +4,10 @@ import type { HttpDeps } from './deps.ts'
 
 const Alive = t.Object({ status: t.Literal('ok') }, { title: 'Alive', description: 'The process answers.' })
 const Ready = t.Object({ status: t.Literal('ready') }, { title: 'Ready', description: 'Clients may connect.' })
+const Degraded = t.Object(
+  { status: t.Literal('degraded') },
+  { title: 'Degraded', description: 'Nothing can be stored at the moment; who is connected still hears each other.' },
+)
 const Draining = t.Object(
   { status: t.Literal('draining') },
   { title: 'Draining', description: 'The server is leaving: send clients elsewhere.' },
@@ -17,9 +21,14 @@ export function healthRoutes({ hub }: HttpDeps) {
     })
     .get(
       '/readyz',
-      ({ status }) => (hub.draining ? status(503, { status: 'draining' }) : status(200, { status: 'ready' })),
+      ({ status }) => {
+        if (hub.draining) return status(503, { status: 'draining' as const })
+        // Why is in the log: a probe is answered to anybody.
+        if (hub.backend.log.failing !== undefined) return status(503, { status: 'degraded' as const })
+        return status(200, { status: 'ready' as const })
+      },
       {
-        response: { 200: Ready, 503: Draining },
+        response: { 200: Ready, 503: t.Union([Draining, Degraded]) },
         detail: { operationId: 'isReady', tags: ['status'], summary: 'Whether new connections are taken' },
       },
     )

@@ -2,6 +2,11 @@
 import { TidingsError } from '../protocol/errors.ts'
 import { queryOf } from './address.ts'
 
+/** Items on a page where nobody says how many. */
+export const DEFAULT_PAGE = 50
+/** Most items on a page: a thousand records are about half a megabyte. */
+export const MAX_PAGE = 1000
+
 /**
  * Refuses parameters that are not known or given twice. A misspelt filter would otherwise be no filter, and an
  * operation meant for a few would be done to all.
@@ -18,6 +23,22 @@ export function onlyKnown(request: Request, known: readonly string[]): void {
     }
     seen.add(name)
   }
+}
+
+/**
+ * The number of items that one page has.
+ * @param asked what the schema has let through. In a minified build that is any number: Elysia recognises the error of a
+ *   range by the name of a class, which the build has shortened, and drops it.
+ * @throws TidingsError `invalid_message`
+ */
+export function pageSize(asked: number | undefined): number {
+  const limit = Number(asked ?? DEFAULT_PAGE)
+  if (limit >= 1 && limit <= MAX_PAGE) return limit
+  throw outOfRange()
+}
+
+export function outOfRange(): TidingsError {
+  return new TidingsError('invalid_message', 'A parameter is out of its range')
 }
 
 /** A position in a list as clients see it: they hand back what they were given. */

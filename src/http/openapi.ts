@@ -67,9 +67,10 @@ function toOperation(operation: Json, schemas: JsonObject): JsonObject {
   }
 }
 
+/** Without examples: the page fills them in, and whoever tries an operation would filter by what they have not read. */
 function toParameter(parameter: Json, schemas: JsonObject): JsonObject {
-  const { examples, schema, ...rest } = parameter as JsonObject
-  return { ...rest, ...firstExample(examples), schema: toSchema(schema ?? {}, schemas) }
+  const { examples: _, schema, ...rest } = parameter as JsonObject
+  return { ...rest, schema: toSchema(schema ?? {}, schemas) }
 }
 
 /** The generator spreads a schema over its response; the parts find back together here. */
@@ -99,10 +100,11 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   503: 'Not now: come back after `retry_after_ms`.',
 }
 
-/** Bodies are JSON alone: the generator lists forms and plain text beside it. */
+/** Bodies are JSON alone, unless they say otherwise: the generator lists forms and plain text beside it. */
 function toContent(content: Json | undefined, lost: JsonObject | undefined, schemas: JsonObject): JsonObject {
   const media = (content as JsonObject)['application/json'] as JsonObject
-  return { 'application/json': { schema: toSchema({ ...(media['schema'] as JsonObject), ...lost }, schemas) } }
+  const { contentMediaType = 'application/json', ...schema } = media['schema'] as JsonObject
+  return { [String(contentMediaType)]: { schema: toSchema({ ...schema, ...lost }, schemas) } }
 }
 
 /**

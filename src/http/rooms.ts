@@ -1,10 +1,10 @@
 /** The rooms: a list, and what holds in one. */
 import { Elysia, t } from 'elysia'
-import { describeRoom, pageOfRooms } from '../core/queries.ts'
+import { describeRoom, isRoomKnown, pageOfRooms } from '../core/queries.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { adminOnly } from './admin-guard.ts'
 import type { HttpDeps } from './deps.ts'
-import { fromPosition, invalidPosition, onlyKnown, toPosition } from './input.ts'
+import { fromPosition, invalidPosition, onlyKnown, pageSize, toPosition } from './input.ts'
 import { Count, describedAsAdmin, failures, PageOf, paging, RoomName } from './schemas.ts'
 
 const Summary = t.Object(
@@ -40,7 +40,7 @@ export function roomRoutes(deps: HttpDeps) {
       '/realtime/rooms',
       async ({ request, query }) => {
         onlyKnown(request, Object.keys(ListQuery.properties))
-        const { items, last } = await pageOfRooms(hub, positionOf(query.after), query.limit ?? 50)
+        const { items, last } = await pageOfRooms(hub, positionOf(query.after), pageSize(query.limit))
         return { items, next: last === undefined ? null : toPosition(last) }
       },
       {
@@ -52,9 +52,8 @@ export function roomRoutes(deps: HttpDeps) {
     .get(
       '/realtime/rooms/:room',
       async ({ params }) => {
-        const room = await describeRoom(hub, params.room)
-        if (room.participant_count === 0 && room.version === 0) throw new TidingsError('not_found')
-        return room
+        if (!(await isRoomKnown(hub, params.room))) throw new TidingsError('not_found')
+        return describeRoom(hub, params.room)
       },
       {
         params: t.Object({ room: RoomName }),
@@ -62,7 +61,7 @@ export function roomRoutes(deps: HttpDeps) {
         detail: {
           operationId: 'getRoom',
           summary: 'Who is in a room and what holds there',
-          description: '404 where nobody is in it and nothing is kept of it.',
+          description: '404 where it has no member, no state and no history.',
         },
       },
     )

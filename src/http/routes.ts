@@ -10,14 +10,20 @@ import { Border } from './border.ts'
 import { connectionRoutes } from './connections.ts'
 import { Cors } from './cors.ts'
 import type { HttpDeps } from './deps.ts'
+import { developmentRoutes, type SignToken } from './development.ts'
 import { fallback, unclearHost } from './fallback.ts'
 import { healthRoutes } from './health.ts'
 import { meRoutes } from './me.ts'
+import { clientScript, startPage } from './pages.ts'
+import { pollRoutes } from './poll.ts'
 import { publishRoutes } from './publish.ts'
 import { realtimeRoutes } from './realtime.ts'
 import { roomRoutes } from './rooms.ts'
+import { sendRoutes } from './send.ts'
+import { streamRoutes } from './sse.ts'
 import { statusRoutes } from './status.ts'
 import { swaggerRoutes } from './swagger.ts'
+import { ticketRoutes } from './ticket.ts'
 import { userRoutes } from './users.ts'
 
 export interface HttpOptions {
@@ -26,6 +32,8 @@ export interface HttpOptions {
   readonly log: Log
   /** Verifies a token, revocation included. */
   readonly verify: (token: string) => Promise<Identity>
+  /** Signs tokens for whoever asks. In development alone; absent: nobody gets one. */
+  readonly signForAnyone?: SignToken | undefined
 }
 
 export interface HttpRoutes {
@@ -37,22 +45,31 @@ export interface HttpRoutes {
   readonly adminSite: AnyElysia | undefined
 }
 
-export function httpRoutes({ hub, door, log, verify }: HttpOptions): HttpRoutes {
+export function httpRoutes({ hub, door, log, verify, signForAnyone }: HttpOptions): HttpRoutes {
   const { server, auth, admin } = hub.config
   const cors = new Cors({ allowedOrigins: server.allowed_origins, cookies: auth.cookie !== undefined })
   const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify })
   const deps = { hub, door, log, border: new Border(log, cors), guard }
+  const pages = pagesOf(deps, signForAnyone)
   if (admin.listen === undefined) {
     const routes = routesOf(deps, true, [...clientRoutes(deps), ...adminRoutes(deps)])
-    return { routes, site: site(deps, true, routes), adminSite: undefined }
+    return { routes, site: site(deps, true, routes, pages), adminSite: undefined }
   }
   const routes = routesOf(deps, false, clientRoutes(deps))
-  const adminSite = site(deps, true, routesOf(deps, true, adminRoutes(deps)))
-  return { routes, site: site(deps, false, routes), adminSite }
+  const adminSite = site(deps, true, routesOf(deps, true, adminRoutes(deps)), [])
+  return { routes, site: site(deps, false, routes, pages), adminSite }
 }
 
 function clientRoutes(deps: HttpDeps): AnyElysia[] {
-  return [realtimeRoutes(deps), meRoutes(deps), statusRoutes(deps)]
+  return [
+    realtimeRoutes(deps),
+    streamRoutes(deps),
+    pollRoutes(deps),
+    sendRoutes(deps),
+    ticketRoutes(deps),
+    meRoutes(deps),
+    statusRoutes(deps),
+  ]
 }
 
 function adminRoutes(deps: HttpDeps): AnyElysia[] {
@@ -75,24 +92,36 @@ function routesOf(deps: HttpDeps, admin: boolean, parts: readonly AnyElysia[]): 
         : border.answer(request, responseValue, Number(set.status ?? 200)),
     )
     .use(healthRoutes(deps))
-    .onTransform(({ request }) => {
-      if (!hostIsClear(request)) throw unclearHost()
-    })
+    .onTransform(({ request }) => checkHost(request))
   for (const part of parts) app.use(part)
   return app.all('/realtime/*', ({ request }) => answer(request), { detail: { hide: true } })
 }
 
+function checkHost(request: Request): void {
+  if (!hostIsClear(request)) throw unclearHost()
+}
+
+/** What people open in a browser. */
+function pagesOf(deps: HttpDeps, sign: SignToken | undefined): AnyElysia[] {
+  const pages = [clientScript()]
+  if (deps.hub.config.web.start_page) pages.push(startPage(), developmentRoutes(deps, sign))
+  return pages
+}
+
 /** Routes as an application that answers everything. */
-function site(deps: HttpDeps, admin: boolean, routes: AnyElysia): AnyElysia {
+function site(deps: HttpDeps, admin: boolean, routes: AnyElysia, pages: readonly AnyElysia[]): AnyElysia {
   const { border } = deps
   // By default the router looks for the path from the eleventh character of the URL: with a short host it would be
   // somewhere else than anybody who reads the path thinks.
   const app: AnyElysia = new Elysia({ handler: { standardHostname: false } })
   const answer = fallback(deps, { routes: () => app.routes, admin })
-  return app
+  app
     .onError(({ error, code, request }) =>
       code === 'NOT_FOUND' ? answer(request) : border.failure(request, error, code),
     )
     .use(routes)
+    .onTransform(({ request }) => checkHost(request))
     .use(swaggerRoutes(deps, routes))
+  for (const page of pages) app.use(page)
+  return app
 }

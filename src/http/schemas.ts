@@ -1,6 +1,7 @@
 /** What answers look like, for those who read the description. A `title` makes a schema one that others refer to. */
 import { type TSchema, t } from 'elysia'
 import { MAX_ID_LENGTH } from '../protocol/names.ts'
+import { DEFAULT_PAGE, MAX_PAGE } from './input.ts'
 
 const Timestamp = (description: string) => t.Number({ description: `${description}. Seconds since 1970.` })
 const Nullable = <S extends TSchema>(schema: S, description: string) => t.Union([schema, t.Null()], { description })
@@ -62,7 +63,9 @@ export const describedAsAdmin = (tag: string) => ({ detail: { tags: [tag], secur
 
 /** The parameters of a list. */
 export const paging = {
-  limit: t.Optional(t.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'Items on a page.' })),
+  limit: t.Optional(
+    t.Integer({ minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE, description: 'Items on a page.' }),
+  ),
   after: t.Optional(t.String({ description: 'The `next` of the page before. Opaque.' })),
 }
 

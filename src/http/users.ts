@@ -22,7 +22,7 @@ const User = t.Object(
       { description: 'The devices that are connected.' },
     ),
     last_seen: t.Union([t.Number(), t.Null()], { description: `${LastSeen}; null where there is no connection.` }),
-    pending: Count('Messages that wait for the user to come back.'),
+    pending: Count('Stored messages to the user that none of its devices has acknowledged.'),
   },
   { title: 'User', description: 'A user as an operator sees it.' },
 )

@@ -23,20 +23,15 @@ export function holdsBytes(value: unknown): boolean {
   return false
 }
 
-/** The JSON form of a value: every `Uint8Array` becomes `{"$bin": …}`; everything else is kept as it is. */
-export function bytesToJson(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (value instanceof Uint8Array) return { [MARK]: toBase64(value) }
-  if (Array.isArray(value)) return value.map(bytesToJson)
-  // A copy of a date would be an empty object: what knows its own JSON form is asked for it, as `JSON.stringify` asks.
-  if ('toJSON' in value && typeof value.toJSON === 'function') return value
-  const copy: Record<string, unknown> = {}
-  for (const [key, child] of Object.entries(value)) setOwn(copy, key, bytesToJson(child))
-  return copy
+/** Given to `JSON.stringify` it writes every `Uint8Array` as `{"$bin": …}`, and everything else as it would be without. */
+export function bytesReplacer(this: unknown, key: string, value: unknown): unknown {
+  // A Node `Buffer` has been asked for its own JSON form already: what it was stands in the holder.
+  const original = (this as Record<string, unknown>)[key]
+  return original instanceof Uint8Array ? { [MARK]: toBase64(original) } : value
 }
 
 /**
- * The reverse of {@link bytesToJson} for a value fresh from `JSON.parse`, changed in place: every object whose single key
+ * The reverse of {@link bytesReplacer} for a value fresh from `JSON.parse`, changed in place: every object whose single key
  * is `$bin` becomes a `Uint8Array`, or what `onInvalid` returns where the text is not padded base64.
  */
 export function bytesFromJson(value: unknown, onInvalid: (marked: object) => unknown): unknown {
@@ -51,16 +46,11 @@ export function bytesFromJson(value: unknown, onInvalid: (marked: object) => unk
   }
   for (const key of keys) {
     const child = (value as Record<string, unknown>)[key]
-    if (typeof child === 'object' && child !== null) setOwn(value, key, bytesFromJson(child, onInvalid))
+    // The key is the object's own, so that even `__proto__` is set like any other.
+    if (typeof child === 'object' && child !== null)
+      (value as Record<string, unknown>)[key] = bytesFromJson(child, onInvalid)
   }
   return value
-}
-
-/** Assigning `__proto__` would set the object's prototype and lose the key. */
-function setOwn(object: object, key: string, value: unknown): void {
-  if (key === '__proto__') {
-    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true })
-  } else (object as Record<string, unknown>)[key] = value
 }
 
 function toBase64(bytes: Uint8Array): string {

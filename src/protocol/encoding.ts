@@ -30,8 +30,8 @@ export const ENCODINGS: readonly Encoding[] = [
   encoding(1, 'json', 'none', 'data', (frame) => encodeJson(withData(frame))),
   encoding(2, 'msgpack', 'none', 'payload', encodeMsgpack),
   encoding(3, 'msgpack', 'none', 'data', (frame) => encodeMsgpack(withData(frame))),
-  encoding(4, 'json', 'sse', 'payload', (frame) => toEvent(frame, encodeJson(frame))),
-  encoding(5, 'json', 'sse', 'data', (frame) => toEvent(frame, encodeJson(withData(frame)))),
+  encoding(4, 'json', 'sse', 'payload', (frame) => eventOf(frame, encodeJson(frame))),
+  encoding(5, 'json', 'sse', 'data', (frame) => eventOf(frame, encodeJson(withData(frame)))),
 ]
 
 /** The encoding for a negotiated format and envelope; an event stream is JSON. */
@@ -51,11 +51,40 @@ function encoding(
 }
 
 /**
- * A frame as a server-sent event. JSON holds no line break, so the frame is one `data` line; only a frame that moves the
- * position has an `id`, because that is what a browser brings back.
+ * A server-sent event. JSON holds no line break, so a frame is one `data` line.
+ * @param position what a browser brings back when it has lost the connection; absent: the event does not move it.
  */
-function toEvent({ cursor, history }: ServerFrame, json: string): string {
-  return cursor !== undefined && !history ? `id: ${cursor}\ndata: ${json}\n\n` : `data: ${json}\n\n`
+export function toEvent(json: string, position: string | undefined): string {
+  return position === undefined ? `data: ${json}\n\n` : `id: ${position}\ndata: ${json}\n\n`
+}
+
+/** The position that an event moves to; absent: it moves none. */
+export function positionOf(event: string): number | undefined {
+  return event.startsWith('id: ') ? Number(event.slice('id: '.length, event.indexOf('\n'))) : undefined
+}
+
+/** The event that keeps a stream alive and moves the position, of which an application sees nothing. */
+export function heartbeatEvent(position: string): string {
+  return `id: ${position}\n\n`
+}
+
+/** How long a browser that has lost the stream waits before it comes back. */
+export function retryEvent(ms: number): string {
+  return `retry: ${ms}\n\n`
+}
+
+function eventOf(frame: ServerFrame, json: string): string {
+  const { cursor, history, type, payload } = frame
+  const event = toEvent(json, history ? undefined : cursor)
+  if (type !== 'server_draining') return event
+  // A browser comes back by itself, and reads no payload to learn when.
+  const { reconnect_after_ms: ms } = payload as { reconnect_after_ms: number }
+  return `${retryEvent(ms)}${event}`
+}
+
+/** A frame with its payload under the key of an envelope, for who encodes several of them as one value. */
+export function inEnvelope(frame: ServerFrame, envelope: Envelope): ServerFrame {
+  return envelope === 'data' ? withData(frame) : frame
 }
 
 function withData(frame: ServerFrame): ServerFrame {

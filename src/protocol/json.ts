@@ -1,5 +1,5 @@
 /** JSON frames: limits are counted on the text before it is parsed, because parsing is what an attacker wants to pay for. */
-import { bytesFromJson, bytesToJson, holdsBytes, mayHoldBytes } from './bytes.ts'
+import { bytesFromJson, bytesReplacer, holdsBytes, mayHoldBytes } from './bytes.ts'
 import { TidingsError } from './errors.ts'
 import { depthLimit, type FrameLimits, keyLimit, tooDeep, tooManyKeys } from './frame-limits.ts'
 
@@ -32,7 +32,7 @@ function refuseBytes(): never {
 
 /** Encodes a value; bytes become `{"$bin": …}`. */
 export function encodeJson(value: unknown): string {
-  return JSON.stringify(holdsBytes(value) ? bytesToJson(value) : value)
+  return holdsBytes(value) ? JSON.stringify(value, bytesReplacer) : JSON.stringify(value)
 }
 
 /** Counts depth and keys by the brackets and colons outside strings; malformed text is left to the parser. */

@@ -46,6 +46,11 @@ export interface Link {
   send(frame: unknown): void
   /** Ends the connection; the queue's `end` is called when it has ended. */
   close(code?: number, reason?: string): void
+  /**
+   * Resolves when everything has arrived that the server has sent until now. Absent: an answer comes in order with all
+   * the rest.
+   */
+  settle?(): Promise<void>
 }
 
 export interface TestClient extends AsyncDisposable {
@@ -154,7 +159,8 @@ export class QueueingClient implements TestClient {
   }
 
   async received(): Promise<Frame[]> {
-    await this.request({ type: 'ping' })
+    if (this.link.settle !== undefined) await this.link.settle()
+    else await this.request({ type: 'ping' })
     return this.queue.splice(0)
   }
 

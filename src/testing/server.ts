@@ -5,12 +5,17 @@ import type { Hub } from '../core/hub.ts'
 import { type Tidings, tidings } from '../tidings.ts'
 import { CapturedLog, type LogLine } from './captured-log.ts'
 import type { TestClient } from './client.ts'
+import { httpAddressOf } from './http.ts'
+import { connectPoll } from './poll.ts'
+import { connectSse } from './sse.ts'
 import { TEST_SECRET, tokenFor, type Who } from './tokens.ts'
 import { addressOf, type ConnectOptions, connectWebSocket } from './websocket.ts'
 
 export interface TestServerOptions {
   /** Settings that differ from a test's. */
   readonly config?: ConfigInput
+  /** Default: development. In production a secret of one's own is needed. */
+  readonly mode?: 'development' | 'production'
   /** The handlers to try. */
   readonly app?: Tidings
 }
@@ -29,7 +34,7 @@ export interface TestServer extends AsyncDisposable {
   /** The first log line of this event with these fields, written already or from now on. */
   logged(event: string, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>
   token(who: Who): Promise<string>
-  /** Connects over WebSocket and resolves after `welcome`; rejects with a `RefusedError`. */
+  /** Connects and resolves after `welcome`; rejects with a `RefusedError`. */
   connect(options: ConnectOptions): Promise<TestClient>
   /** Reads the keys again. */
   reloadKeys(): Promise<void>
@@ -66,9 +71,9 @@ export function testConfig(changes: ConfigInput = {}): ConfigInput {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const app = options.app ?? tidings()
   const captured = new CapturedLog()
-  const config = configFrom(testConfig(options.config), 'development')
-  const server = await startServer(config, { app: app.application, mode: 'development', log: captured.log })
-  app.bind(server.hub)
+  const { mode = 'development' } = options
+  const config = configFrom(testConfig(options.config), mode)
+  const server = await startServer(config, { app, mode, log: captured.log })
   let stopped: Promise<void> | undefined
   const stop = (reason = 'test_over') => {
     stopped ??= server.stop(reason)
@@ -85,9 +90,21 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     logged: (event, fields) => captured.logged(event, fields),
     token,
-    connect: async (who) => connectWebSocket(addressOf(server.url, who, await token(who)), who),
+    connect: async (who) => connect(server.url, who, await token(who)),
     reloadKeys: () => server.reloadKeys(),
     stop,
     [Symbol.asyncDispose]: () => stop(),
+  }
+}
+
+/** Connects over the transport that is asked for. */
+export function connect(serverUrl: string, options: ConnectOptions, token: string): Promise<TestClient> {
+  switch (options.transport) {
+    case 'sse':
+      return connectSse(httpAddressOf(serverUrl, '/realtime/sse', options, token), options)
+    case 'poll':
+      return connectPoll(httpAddressOf(serverUrl, '/realtime/poll', options, token), options)
+    default:
+      return connectWebSocket(addressOf(serverUrl, options, token), options)
   }
 }

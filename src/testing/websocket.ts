@@ -6,6 +6,8 @@ import { type Frame, QueueingClient } from './client.ts'
 import type { Who } from './tokens.ts'
 
 export interface ConnectOptions extends Who {
+  /** Default: `websocket`. */
+  readonly transport?: 'websocket' | 'sse' | 'poll'
   /** Rooms to join with the connection. */
   readonly rooms?: readonly string[]
   readonly format?: Format

@@ -6,16 +6,17 @@
 import { type FoundCredentials, findCredentials } from '../auth/credentials.ts'
 import { originAllowed } from '../auth/origin.ts'
 import { clientAddress, limitKey, type TrustedProxies } from '../auth/proxies.ts'
+import type { TicketOffice } from '../auth/tickets.ts'
 import type { Reservation } from '../core/admission.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import { newConnectionId } from '../core/ids.ts'
 import { parseRoomList, type Start } from '../core/opening.ts'
+import type { Ticket, TicketHolder } from '../core/ports/tickets.ts'
 import type { SessionInit } from '../core/session.ts'
-import { parseCursor } from '../protocol/cursor.ts'
-import { type Envelope, encodingFor, type Format } from '../protocol/encoding.ts'
+import { encodingFor, type Framing } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
-import { toIdentifier } from '../protocol/names.ts'
+import { cursorOf, deviceOf, envelopeOf, formatOf, shared, userAgentOf } from './parameters.ts'
 
 export interface DoorDeps {
   readonly hub: Hub
@@ -24,6 +25,21 @@ export interface DoorDeps {
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: TrustedProxies
   readonly cookieName: string | undefined
+  readonly tickets: TicketOffice
+}
+
+/** How a transport lets clients in. */
+export interface Entrance {
+  /** Throws where the request lacks what the transport needs. */
+  readonly check?: () => void
+  /** What stands around the frames. */
+  readonly framing?: Framing
+  /** The client's position as the transport's own header has it; it wins over the address. */
+  readonly position?: string | null
+  /** A former connection that the client goes on with, where its address names none in `?resume=`. */
+  readonly former?: string | undefined
+  /** Whether the client comes again with the same address, and so with the same ticket. */
+  readonly comesAgain?: boolean
 }
 
 /** Somebody who may come in: a session can be made of it, or `cancel` gives everything back. */
@@ -60,74 +76,107 @@ export class Door {
 
   /**
    * Lets a request in.
-   * @param checkUpgrade throws where the request lacks what the transport needs.
    * @throws TidingsError the first thing that fails; nothing is held then.
    */
-  async admit(knock: Knock, checkUpgrade: () => void): Promise<Admitted> {
-    const { hub, allowedOrigins } = this.deps
-    const { request } = knock
+  async admit(knock: Knock, entrance: Entrance): Promise<Admitted> {
+    const { hub } = this.deps
     if (hub.draining) throw new TidingsError('draining', undefined, { retryAfterMs: hub.config.drain.window_ms })
-    checkUpgrade()
+    entrance.check?.()
     const address = this.addressOf(knock)
     const key = limitKey(address)
     hub.admission.countConnect(key)
-    const origin = request.headers.get('origin')
-    if (!originAllowed(origin, request.headers.get('host'), allowedOrigins)) {
-      throw new TidingsError('forbidden', 'This origin is not allowed', { details: { field: 'origin' } })
-    }
+    this.checkOrigin(knock.request)
     const place = hub.admission.reserveAddress(key)
+    const connectionId = newConnectionId()
     try {
-      return await this.identify(knock, key, address, place)
+      return await this.identify(knock, entrance, { connectionId, key, address, place })
     } catch (error) {
+      this.deps.tickets.cancel(connectionId)
       place.release()
       throw error
     }
   }
 
-  private async identify(knock: Knock, key: string, address: string, place: Reservation): Promise<Admitted> {
+  /**
+   * Who sends a request that goes on with what is there, or that opens nothing.
+   * @param connectionId the session that it goes on with: then the ticket of that session is good for it too.
+   * @throws TidingsError the first thing that fails.
+   */
+  async recognise({ request, query }: Knock, connectionId?: string): Promise<Identity> {
+    this.checkOrigin(request)
+    const { credentials } = this.credentialsOf(request, query)
+    if (credentials?.kind === 'ticket' && connectionId !== undefined) {
+      return this.deps.tickets.recognise(credentials.value, connectionId)
+    }
+    return (await this.authenticate(request, query)).identity
+  }
+
+  /**
+   * Trades what a request shows for a ticket. It counts as a connect of its address: a ticket is worth one.
+   * @throws TidingsError the first thing that fails.
+   */
+  async issueTicket(knock: Knock): Promise<string> {
+    this.deps.hub.admission.countConnect(limitKey(this.addressOf(knock)))
+    return this.deps.tickets.issue(await this.recognise(knock))
+  }
+
+  private async identify(knock: Knock, entrance: Entrance, arrival: Arrival): Promise<Admitted> {
     const { hub } = this.deps
     const { request, query } = knock
-    const { identity, subprotocol } = await this.authenticate(request, query)
+    const { connectionId, key, address, place } = arrival
+    const { identity, subprotocol, former } = await this.credit(knock, entrance, connectionId)
     if (request.signal.aborted) throw new TidingsError('unavailable', 'The client has left')
-    const connectionId = newConnectionId()
     const init: SessionInit = {
       connectionId,
       identity,
-      deviceId: deviceOf(identity, query, connectionId),
-      encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query)),
+      deviceId: former?.deviceId ?? deviceOf(identity, query, connectionId),
+      encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query), entrance.framing),
       explicitAck: query.get('ack') === 'explicit',
       durableDevice: identity.deviceId !== undefined || query.has('device_id'),
-      ip: address,
-      addressKey: key,
+      ip: shared.of(address),
+      addressKey: shared.of(key),
       userAgent: userAgentOf(request),
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),
     }
-    const cursor = cursorOf(query)
-    const former = query.get('resume')
-    const kept = former === null ? undefined : hub.takeOver(former, identity.userId, init.deviceId)
+    const cursor = cursorOf(query, entrance.position)
+    const resumed = former?.connectionId ?? query.get('resume') ?? entrance.former
+    const kept = resumed === undefined ? undefined : hub.takeOver(resumed, identity.userId, init.deviceId)
     await hub.admission.reserveUser(identity.userId, connectionId)
     const start = { rooms: parseRoomList(query.get('rooms')), cursor, kept }
     const cancel = () => {
       place.release()
+      this.deps.tickets.cancel(connectionId)
       hub.backend.slots.release(identity.userId, connectionId)
     }
     return { init, start, subprotocol, place, cancel }
   }
 
+  /** Who a request is of that opens a session, by a token or by a ticket. */
+  private async credit({ request, query }: Knock, entrance: Entrance, connectionId: string): Promise<Credited> {
+    const { credentials, subprotocol } = this.credentialsOf(request, query)
+    if (credentials?.kind !== 'ticket') return { ...(await this.authenticate(request, query)), former: undefined }
+    const holderOf = ({ identity, holder }: Ticket) => ({
+      connectionId,
+      deviceId: holder?.deviceId ?? deviceOf(identity, query, connectionId),
+    })
+    const redeemed = await this.deps.tickets.redeem(credentials.value, holderOf, entrance.comesAgain ?? false)
+    return { ...redeemed, subprotocol }
+  }
+
   /**
-   * Who a request is of, by whatever it shows.
+   * Who a request is of, by whatever it shows but a ticket: that opens a session and does nothing else.
    * @throws TidingsError `authentication_required` where it shows nothing, or what the verifier says.
    */
   async authenticate(
     request: Request,
     query: URLSearchParams,
   ): Promise<{ identity: Identity; subprotocol: string | undefined }> {
-    const found = this.credentialsOf(request, query)
-    const token = found.credentials?.kind === 'token' ? found.credentials.value : undefined
-    const identity = await this.deps.authenticate(request, token)
+    const { credentials, subprotocol } = this.credentialsOf(request, query)
+    if (credentials?.kind === 'ticket') throw new TidingsError('invalid_token', 'A ticket opens one session')
+    const identity = await this.deps.authenticate(request, credentials?.value)
     if (identity === null) throw new TidingsError('authentication_required')
-    return { identity, subprotocol: found.subprotocol }
+    return { identity, subprotocol }
   }
 
   /** What a request shows, unverified, and the subprotocol to answer. */
@@ -143,47 +192,24 @@ export class Door {
       originPresentAndAllowed: origin !== null && originAllowed(origin, headers.get('host'), allowedOrigins),
     })
   }
-}
 
-function deviceOf(identity: Identity, query: URLSearchParams, connectionId: string): string {
-  if (identity.deviceId !== undefined) return identity.deviceId
-  const chosen = query.get('device_id')
-  if (chosen === null) return `c-${connectionId}`
-  const deviceId = toIdentifier(chosen)
-  if (deviceId === undefined) {
-    const details = { field: 'device_id' }
-    throw new TidingsError('invalid_message', 'A device_id is 1 to 256 characters without control characters', {
-      details,
-    })
+  private checkOrigin({ headers }: Request): void {
+    if (originAllowed(headers.get('origin'), headers.get('host'), this.deps.allowedOrigins)) return
+    throw new TidingsError('forbidden', 'This origin is not allowed', { details: { field: 'origin' } })
   }
-  return deviceId
 }
 
-function formatOf(subprotocol: string | undefined, query: URLSearchParams): Format {
-  if (subprotocol === 'tidings.v1.json') return 'json'
-  if (subprotocol === 'tidings.v1.msgpack') return 'msgpack'
-  const format = query.get('format') ?? 'json'
-  if (format === 'json' || format === 'msgpack') return format
-  throw new TidingsError('invalid_message', 'The format is json or msgpack', { details: { field: 'format' } })
+/** What is known of somebody at the door before who it is. */
+interface Arrival {
+  readonly connectionId: string
+  readonly key: string
+  readonly address: string
+  readonly place: Reservation
 }
 
-function envelopeOf(query: URLSearchParams): Envelope {
-  const envelope = query.get('envelope') ?? 'payload'
-  if (envelope === 'payload' || envelope === 'data') return envelope
-  throw new TidingsError('invalid_message', 'The envelope is payload or data', { details: { field: 'envelope' } })
-}
-
-function cursorOf(query: URLSearchParams): number | undefined {
-  const text = query.get('cursor')
-  if (text === null) return undefined
-  const cursor = parseCursor(text)
-  if (cursor !== undefined) return cursor
-  throw new TidingsError('invalid_message', 'The cursor is malformed', { details: { field: 'cursor' } })
-}
-
-/** User agents longer than this are cut: they are kept for every connection. */
-const MAX_USER_AGENT_LENGTH = 256
-
-function userAgentOf(request: Request): string | undefined {
-  return request.headers.get('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH)
+interface Credited {
+  readonly identity: Identity
+  readonly subprotocol: string | undefined
+  /** The session that the ticket has opened before. */
+  readonly former: TicketHolder | undefined
 }

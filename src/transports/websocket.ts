@@ -30,6 +30,7 @@ const NOTHING = { rooms: [], cursor: undefined, kept: undefined }
 class WebSocketConnection implements SocketData, Wire {
   readonly transport = 'websocket'
   readonly native = true
+  readonly silence = 'dead'
   private readonly hub: Hub
   private readonly session: Session
   private socket: Socket | undefined
@@ -73,7 +74,7 @@ class WebSocketConnection implements SocketData, Wire {
   }
 
   send(data: Encoded): void {
-    if (this.socket !== undefined && this.socket.send(data) <= 0) this.hub.pressure()
+    if (this.socket !== undefined && this.socket.send(data) <= 0) this.hub.pressure(data.length)
   }
 
   sendAll(batch: readonly Encoded[]): void {
@@ -122,8 +123,10 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
   const { request, query } = knock
   let admitted: Admitted
   try {
-    admitted = await door.admit(knock, () => {
-      if (!wantsUpgrade(request)) throw new TidingsError('upgrade_required')
+    admitted = await door.admit(knock, {
+      check: () => {
+        if (!wantsUpgrade(request)) throw new TidingsError('upgrade_required')
+      },
     })
   } catch (thrown) {
     const error = TidingsError.from(thrown)

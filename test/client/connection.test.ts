@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { TidingsClient } from '../../src/client/index.ts'
+import { type Environment, TidingsClient } from '../../src/client/index.ts'
 import { FakeRuntime, FakeStream, jsonResponse, settle, stateWords } from './fakes.ts'
 import { setUp } from './set-up.ts'
 
@@ -388,6 +388,21 @@ describe('where WebSockets do not get through', () => {
     expect(runtime.requests.map(({ url }) => url.pathname)).toEqual(['/realtime/sse'])
     runtime.requests[0]?.answer(new FakeStream().response)
     await runtime.clock.advance(9000)
+    client.close()
+  })
+
+  test('a WebSocket that cannot even be made is one that does not get through', async () => {
+    const runtime = new FakeRuntime()
+    const WebSocket = class {
+      constructor() {
+        throw new SyntaxError('blocked by a policy')
+      }
+    } as unknown as NonNullable<Environment['WebSocket']>
+    const environment = { ...runtime.environment, WebSocket }
+    const client = new TidingsClient({ url: 'http://example.com/realtime', environment })
+    void client.connect()
+    await settle()
+    expect(runtime.requests.map(({ url }) => url.pathname)).toEqual(['/realtime/sse'])
     client.close()
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { settle } from './fakes.ts'
+import { settle, welcomeFrame } from './fakes.ts'
 import { setUp } from './set-up.ts'
 
 const ALICE = { user_id: 'alice', device_id: 'laptop', username: 'Alice' }
@@ -65,6 +65,18 @@ describe('a message', () => {
     await open({ user_id: 'alice', device_id: 'laptop' })
     runtime.socket.say(chat('5', { sender: ALICE }), chat('6', { sender: { ...ALICE, device_id: 'phone' } }), chat('7'))
     expect(own).toEqual([true, false, false])
+  })
+
+  test('of welcome is heard on each connection, though the position is the same', async () => {
+    const { runtime, client, open, reconnect } = setUp()
+    let welcomes = 0
+    client.on('welcome', () => welcomes++)
+    await open({ cursor: '10' })
+    await reconnect()
+    runtime.socket.say({ ...welcomeFrame({ cursor: '10' }), cursor: '10' })
+    await reconnect()
+    runtime.socket.say({ ...welcomeFrame({ cursor: '10' }), cursor: '10' })
+    expect(welcomes).toBe(3)
   })
 
   test('that cannot be read is reported, and the next one comes all the same', async () => {
@@ -147,8 +159,8 @@ describe('the position', () => {
     ['a message', chat('12')],
     ['a position', { type: 'position', cursor: '12' }],
     ['a pong', { type: 'pong', payload: { cursor: '12' } }],
-    ['what was resumed', { type: 'resumed', cursor: '12', payload: { recovered: true } }],
-    ['a gap, even backwards', { type: 'gap', payload: { from: '5', cursor: '12' } }],
+    ['what was resumed', { type: 'resumed', payload: { recovered: true, cursor: '12' } }],
+    ['a gap', { type: 'gap', payload: { from: '5', cursor: '12' } }],
   ])('moves with %s', async (_, frame) => {
     expect(await positionAfter(frame)).toBe('12')
   })
@@ -160,6 +172,18 @@ describe('the position', () => {
     ['the welcome of a position that is not ours', { type: 'ack', correlation_id: 'x', payload: { cursor: '12' } }],
   ])('does not move with %s', async (_, frame) => {
     expect(await positionAfter(frame)).toBe('10')
+  })
+
+  test('goes back with a gap, of which listeners hear', async () => {
+    const { runtime, client, open } = setUp()
+    const heard: unknown[] = []
+    client.on('*', (_, { type, cursor }) => heard.push([type, cursor]))
+    await open({ cursor: '10' })
+    runtime.socket.say({ type: 'gap', cursor: '7', payload: { from: '5', cursor: '7' } }, chat('8'))
+    expect(heard.slice(1)).toEqual([
+      ['gap', '7'],
+      ['chat', '8'],
+    ])
   })
 
   test('does not move with the acknowledgement of a publish, and does with that of a join', async () => {

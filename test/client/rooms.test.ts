@@ -249,12 +249,13 @@ describe('a room', () => {
     const state = room.state()
     await settle()
     runtime.socket.ack('get_room_state', {
-      participants: [{ id: 'bob' }],
+      participants: [{ id: 'bob', username: null }],
       participant_count: 1,
       state: { a: 1 },
       version: 3,
     })
-    expect(await state).toEqual({ participants: [{ id: 'bob' }], participantCount: 1, state: { a: 1 }, version: 3 })
+    const participants = [{ id: 'bob', username: null }]
+    expect(await state).toEqual({ participants, participantCount: 1, state: { a: 1 }, version: 3 })
     const version = room.setState({ a: null }, 3)
     await settle()
     expect(runtime.socket.last('set_room_state')).toMatchObject({
@@ -271,6 +272,6 @@ describe('a room', () => {
     await settle()
     const { id, ...frame } = runtime.socket.last('chat')
     expect(frame).toEqual({ type: 'chat', to: { room: 'lobby' }, payload: { text: 'hi' }, ephemeral: true })
-    expect(id).toMatch(/^[0-9a-f]{20}$/)
+    expect(id).toMatch(/^\d+-\d+-\d+$/)
   })
 })

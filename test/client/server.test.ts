@@ -130,7 +130,12 @@ describe('a client of a server', () => {
     const change = heard(bob, 'room_state_changed')
     const version = await room.setState({ playing: 't1' })
     expect(await change).toMatchObject({ room_id: 'lobby', patch: { playing: 't1' }, version })
-    expect(await room.state()).toMatchObject({ participantCount: 2, state: { playing: 't1' }, version })
+    expect(await room.state()).toEqual({
+      participants: expect.arrayContaining(['alice', 'bob'].map((id) => ({ id, username: null }))),
+      participantCount: 2,
+      state: { playing: 't1' },
+      version,
+    })
     expect(await room.setState({}, version + 7).catch((error) => error)).toMatchObject({ reason: 'version_conflict' })
   })
 })

@@ -23,7 +23,7 @@ export default tidings()
   })
   .on('never', () => new Promise(() => {}))
   .on('late', async () => {
-    await wait(700)
+    await wait(1300)
     return 'too late'
   })
   .on('vote', { payload: Type.Object({ track: Type.String() }), room: 'member' }, ({ payload, room, user }) => {
@@ -34,4 +34,5 @@ export default tidings()
   .on('rule', { room: 'admin' }, () => 'ruled')
   .on('spin', { room: { role: 'dj' } }, () => 'spun')
   .on('whisper', ({ publish, payload, user }) => publish({ user_id: String(payload) }, 'whispered', user.id))
-  .on('ask_me', ({ emitWithAck, payload }) => emitWithAck('question', payload, { timeoutMs: 200 }))
+  .on('ask_me', ({ emitWithAck, payload }) => emitWithAck('question', payload, { timeoutMs: 900 }))
+  .on('ask_briefly', ({ emitWithAck }) => emitWithAck('question', null, { timeoutMs: 50 }))

@@ -17,11 +17,16 @@ export interface Host extends AsyncDisposable {
 /** What a contract suite runs over: a way to run the server, a transport, an encoding. */
 export interface Driver {
   readonly name: string
+  readonly transport: Transport
   readonly format: 'json' | 'msgpack'
   start(config: ConfigInput): Promise<Host>
 }
 
+export type Transport = 'websocket' | 'sse' | 'poll'
+
 export interface Axes {
+  /** Default: `websocket`. */
+  readonly transport?: Transport
   readonly format: 'json' | 'msgpack'
   readonly envelope: 'payload' | 'data'
 }
@@ -29,10 +34,12 @@ export interface Axes {
 /** The server from its source in this process; the kit's own client. */
 export function sourceDriver(axes: Axes): Driver {
   return {
-    name: `source, kit client, ${axes.format}, ${axes.envelope}`,
+    name: `source, kit client, ${axes.transport ?? 'websocket'}, ${axes.format}, ${axes.envelope}`,
+    transport: axes.transport ?? 'websocket',
     format: axes.format,
     async start(config) {
-      const server = await startTestServer({ config, app })
+      // A poll does not say goodbye: it is missed after a while, which must not be long here.
+      const server = await startTestServer({ config: { ...config, poll: { grace_ms: 1000 } }, app })
       return { ...server, connect: async (options) => seen(await server.connect({ ...axes, ...options }), axes) }
     },
   }
@@ -41,6 +48,7 @@ export function sourceDriver(axes: Axes): Driver {
 /** Independent clients, against the source or the compiled binary. */
 export function independentDriver(place: 'source' | 'binary', axes: Axes): Driver {
   return {
+    transport: 'websocket',
     name: `${place}, independent client, ${axes.format}, ${axes.envelope}`,
     format: axes.format,
     async start(config) {

@@ -23,7 +23,7 @@ export const CONTRACT_CONFIG = {
   limits: { per_user: 0, max_rooms: 5, messages_per_second: 0, bytes_per_second: 0 },
   // What is kept for those who are away has a suite of its own.
   inbox: { max_messages: 0 },
-  handlers: { timeout_ms: 500 },
+  handlers: { timeout_ms: 1000 },
   presence: { max_members: 4 },
   rooms: [
     { pattern: 'protocol:*', exclusive: true },

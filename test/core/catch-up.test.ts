@@ -118,3 +118,31 @@ test('more than may be replayed is a gap, and the newest follow', async () => {
   expect(wire.frames[0]?.payload).toMatchObject({ resume: { recovered: false, replayed: 20 } })
   expect(wire.frames.at(-1)?.payload).toBe(49)
 })
+
+test('a new device of a user for whom nothing waits is level at once, and can come back from there', async () => {
+  await using test = new TestHub(KEEPS)
+  await test.chat('kept-a')
+  const { wire, session } = test.open('alice')
+  await until(() => session.state === 'open')
+  expect(session.gate).toBeUndefined()
+  test.hub.close(session, 1006, '')
+  const again = test.open('alice', { cursor: Number(wire.frames[0]?.cursor) })
+  await until(() => again.session.state === 'open')
+  expect(again.wire.frames[0]?.payload).toMatchObject({ resume: { recovered: true, replayed: 0, gaps: [] } })
+})
+
+test('a position named at the door acknowledges, unless the client does that explicitly', async () => {
+  await using test = new TestHub()
+  const first = await test.direct('alice', 'first')
+  const second = await test.direct('alice', 'second')
+  const openAt = async (deviceId: string, explicitAck: boolean) => {
+    const { session } = test.open('alice', { cursor: Number(first) }, { deviceId, explicitAck })
+    await until(() => session.state === 'open' && session.gate === undefined)
+    test.hub.close(session, 1000, '')
+    const again = test.open('alice', {}, { deviceId, explicitAck })
+    await until(() => again.wire.cursors.includes(second))
+    return again.wire.cursors
+  }
+  expect(await openAt('explicit', true)).toEqual([first, second])
+  expect(await openAt('auto', false)).toEqual([second])
+})

@@ -30,6 +30,8 @@ function watch(intervalMs = 25_000, timeoutMs = 60_000) {
     heartbeat,
     add(...args: [Parameters<typeof makeSession>[1]?]) {
       const session = makeSession(clock, ...args)
+      // As `welcome` would have said.
+      session.toldPosition = '1'
       registry.add(session)
       heartbeat.begin(session)
       return session

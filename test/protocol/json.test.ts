@@ -55,6 +55,11 @@ describe('what stands on the wire', () => {
     expect(encodeJson({ at, b: new Uint8Array([1]) })).toBe('{"at":"1970-01-01T00:00:00.000Z","b":{"$bin":"AQ=="}}')
   })
 
+  test('a Buffer, which has a JSON form of its own, is bytes', () => {
+    expect(encodeJson({ b: Buffer.from([0, 255]) })).toBe('{"b":{"$bin":"AP8="}}')
+    expect(encodeJson(Buffer.from([0, 255]))).toBe('{"$bin":"AP8="}')
+  })
+
   test('bytes of a megabyte survive', () => {
     const bytes = Uint8Array.from({ length: 1 << 20 }, (_, index) => index * 7)
     expect(decodeJson(encodeJson({ bytes }), LIMITS)).toEqual({ bytes })

@@ -32,6 +32,7 @@ class FakeNative implements NativeTopics {
 export class FakeWire implements Wire {
   readonly transport = 'websocket'
   readonly native: boolean
+  readonly silence = 'dead'
   readonly frames: ServerFrame[] = []
   ended: { code: number; reason: string } | undefined
   buffered = 0
@@ -115,7 +116,11 @@ export class TestHub implements AsyncDisposable {
   }
 
   /** Opens a session and returns at once: what it is sent comes when it comes. */
-  open(userId: string, start: Partial<Start> = {}, options: { native?: boolean; deviceId?: string } = {}): Opened {
+  open(
+    userId: string,
+    start: Partial<Start> = {},
+    options: { native?: boolean; deviceId?: string; explicitAck?: boolean } = {},
+  ): Opened {
     const wire = new FakeWire(this.native, options.native ?? true)
     const session = new Session(
       {
@@ -126,7 +131,7 @@ export class TestHub implements AsyncDisposable {
         ip: '127.0.0.1',
         addressKey: '127.0.0.1',
         userAgent: undefined,
-        explicitAck: true,
+        explicitAck: options.explicitAck ?? true,
         durableDevice: true,
         connectedAt: systemClock.now(),
         since: systemClock.monotonic(),

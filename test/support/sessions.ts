@@ -9,6 +9,7 @@ import type { ServerFrame } from '../../src/protocol/frames.ts'
 /** The end of a wire that writes down what happens to it. */
 export class RecordingWire implements Wire {
   readonly transport = 'websocket'
+  readonly silence = 'dead'
   readonly native: boolean
   readonly frames: ServerFrame[] = []
   readonly topics = new Set<string>()
@@ -53,7 +54,7 @@ export class RecordingWire implements Wire {
   }
 }
 
-/** A session on a wire that writes down, for tests of one part of the core. */
+/** An open session on a wire that writes down, for tests of one part of the core. */
 export function makeSession(
   clock: Clock,
   identity: Partial<Identity> = {},
@@ -77,5 +78,6 @@ export function makeSession(
     },
     wire,
   )
+  session.state = 'open'
   return session as Session & { readonly wire: RecordingWire }
 }

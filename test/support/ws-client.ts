@@ -7,7 +7,7 @@ import { addressOf, type ConnectOptions } from '../../src/testing/websocket.ts'
 import { ROOT } from '../cli/process.ts'
 
 // By its path: under its name Bun gives its own WebSocket in the package's place.
-const Ws: typeof WsSocket = createRequire(import.meta.url)(`${ROOT}node_modules/ws/lib/websocket.js`)
+export const Ws: typeof WsSocket = createRequire(import.meta.url)(`${ROOT}node_modules/ws/lib/websocket.js`)
 
 /** Connects with `ws` and resolves after `welcome`; rejects with a `RefusedError`. */
 export function connectWs(serverUrl: string, options: ConnectOptions, token: string): Promise<QueueingClient> {

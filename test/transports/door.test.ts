@@ -101,7 +101,7 @@ describe('what the door says', () => {
 describe('the door', () => {
   test('asks in a fixed order and answers the first thing that fails', async () => {
     await using server = await startTestServer({
-      config: { limits: { per_user: 1, per_ip: 2, total: 3, connects_per_second: 4 } },
+      config: { limits: { per_user: 1, per_ip: 2, total: 3 } },
     })
     const { url } = server
     const bad = '/realtime?token=bad'
@@ -112,11 +112,19 @@ describe('the door', () => {
     await using _one = await server.connect({ user: 'alice' })
     const good = `/realtime?token=${await server.token({ user: 'alice' })}`
     expect(await refusal(url, good)).toEqual([429, 'RT_007', 'connection_limit'])
-    // The fourth of this second; that which was no upgrade did not count.
     expect(await refusal(url, bad)).toEqual([401, 'RT_002', 'invalid_token'])
-    expect(await refusal(url, bad, FOREIGN)).toEqual([429, 'RT_006', 'rate_limited'])
     server.hub.refuseNew()
     expect(await refusal(url, bad, plain)).toEqual([503, 'RT_009', 'draining'])
+  })
+
+  test('counts connects before it looks at the origin, and only those that are any', async () => {
+    await using server = await startTestServer({ config: { limits: { connects_per_second: 2 } } })
+    const knocks = (headers: Record<string, string | undefined>) =>
+      Promise.all(Array.from({ length: 30 }, () => refusal(server.url, '/realtime?token=bad', headers)))
+    const plain = await knocks({ ...FOREIGN, connection: undefined, upgrade: undefined })
+    expect(new Set(plain.map(([status]) => status))).toEqual(new Set([426]))
+    const fast = await knocks(FOREIGN)
+    expect(new Set(fast.map(([status, code]) => `${status} ${code}`))).toEqual(new Set(['403 RT_003', '429 RT_006']))
   })
 
   test('counts addresses and all before it looks at credentials', async () => {
@@ -147,11 +155,13 @@ describe('the door', () => {
   })
 
   test('with close_reason=1 has a code for every limit', async () => {
-    await using byAddress = await startTestServer({ config: { limits: { per_ip: 1, connects_per_second: 2 } } })
-    await using _first = await byAddress.connect({ user: 'alice' })
     const path = '/realtime?close_reason=1'
+    await using byAddress = await startTestServer({ config: { limits: { per_ip: 1 } } })
+    await using _first = await byAddress.connect({ user: 'alice' })
     expect(await closeReason(byAddress, path)).toEqual([4009, 'connection_limit', 'RT_007'])
-    expect(await closeReason(byAddress, path)).toEqual([4029, 'rate_limited', 'RT_006'])
+    await using byTime = await startTestServer({ config: { limits: { connects_per_second: 1 } } })
+    const reasons = await Promise.all(Array.from({ length: 20 }, () => closeReason(byTime, path)))
+    expect(reasons).toContainEqual([4029, 'rate_limited', 'RT_006'])
     await using full = await startTestServer({ config: { limits: { total: 1 } } })
     await using _second = await full.connect({ user: 'alice' })
     expect(await closeReason(full, path)).toEqual([1013, 'connection_limit', 'RT_007'])

@@ -152,10 +152,14 @@ describe('the limit per address', () => {
 describe('the limit of connects per second', () => {
   test.concurrent('refuses before a token is looked at, and says when to try again', async () => {
     await using server = await startTestServer({ config: { limits: { connects_per_second: 2 } } })
-    for (const _ of [1, 2]) expect((await knock(server.url, '/realtime?token=bad')).status).toBe(401)
-    const { status, headers, body } = await knock(server.url, '/realtime?token=bad')
-    expect([status, headers.get('retry-after'), body.error.error_code]).toEqual([429, '1', 'rate_limited'])
-    expect(body.error.retry_after_ms).toBeWithin(1, 501)
+    const answers = await Promise.all(Array.from({ length: 30 }, () => knock(server.url, '/realtime?token=bad')))
+    const refused = answers.filter(({ status }) => status === 429)
+    expect(answers.length - refused.length).toBeGreaterThanOrEqual(2)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { headers, body } of refused) {
+      expect([headers.get('retry-after'), body.error.error_code]).toEqual(['1', 'rate_limited'])
+      expect(body.error.retry_after_ms).toBeWithin(1, 501)
+    }
   })
 })
 

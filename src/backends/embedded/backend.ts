@@ -3,6 +3,7 @@ import type { Backend, LocalView } from '../../core/ports/backend.ts'
 import { EmbeddedAttendances } from './attendances.ts'
 import { openStore, type StoreOptions } from './log/store.ts'
 import { EmbeddedSlots } from './slots.ts'
+import { EmbeddedTickets } from './tickets.ts'
 
 /**
  * Opens the store and fills the ports with it and with memory.
@@ -10,12 +11,14 @@ import { EmbeddedSlots } from './slots.ts'
  */
 export function createEmbeddedBackend(options: StoreOptions): (local: LocalView) => Backend {
   const store = openStore(options)
+  const tickets = new EmbeddedTickets(options.clock)
   return (local) => ({
     attendances: new EmbeddedAttendances(local),
     slots: new EmbeddedSlots(),
     states: store.states,
     log: store.messages,
-    sweep: () => {},
+    tickets,
+    sweep: () => tickets.sweep(),
     close: () => store.close(),
   })
 }

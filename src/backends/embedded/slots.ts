@@ -6,8 +6,9 @@ export class EmbeddedSlots implements Slots {
   private readonly taken = new Map<string, number>()
 
   reserve(userId: string, _connectionId: string, limit: number): boolean {
+    if (limit === 0) return true
     const taken = this.taken.get(userId) ?? 0
-    if (limit > 0 && taken >= limit) return false
+    if (taken >= limit) return false
     this.taken.set(userId, taken + 1)
     return true
   }

@@ -2,21 +2,13 @@
 import type { ServerFrame } from '../../protocol/frames.ts'
 import { ClientError } from '../error.ts'
 
-/** Errors after which the server ends the session. */
-const ENDS = new Set([
-  'authentication_required',
-  'invalid_token',
-  'token_expired',
-  'token_revoked',
-  'disconnected',
-  'connection_limit',
-  'draining',
-])
+/** Errors, and families of errors, after which the server ends the session. */
+const ENDS = new Set(['RT_001', 'RT_002', 'disconnected', 'connection_limit', 'draining'])
 
 /** The error that a frame of the stream announces the end with; `undefined` for every other frame. */
 export function endingError(frame: ServerFrame): ClientError | undefined {
   const error = frame.type === 'error' ? ClientError.read(frame.payload) : undefined
-  return error !== undefined && ENDS.has(error.reason) ? error : undefined
+  return error !== undefined && (ENDS.has(error.code ?? '') || ENDS.has(error.reason)) ? error : undefined
 }
 
 /** Close codes after which coming back the same way does not help, unless an error frame says otherwise. */

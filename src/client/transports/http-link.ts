@@ -57,7 +57,7 @@ export class HttpLink implements Link {
   async request(path: string, query: Readonly<Record<string, string>>): Promise<Response | undefined> {
     const { url, token } = this.#target
     this.#request = new AbortController()
-    const init = { headers: headersOf(token), cache: 'no-store', signal: this.#request.signal } as const
+    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#request.signal } as const
     let response: Response
     try {
       response = await this.#environment.fetch(addressOf(url + path, query), init)

@@ -71,7 +71,7 @@ export class Sender {
     try {
       const response = await fetch(`${this.#target.url}/send`, {
         method: 'POST',
-        headers: { ...headersOf(this.#target.token), 'content-type': 'application/json' },
+        headers: { ...headersOf(this.#target.token()), 'content-type': 'application/json' },
         body: `[${batch.map(({ text }) => text).join()}]`,
         signal: request.signal,
       })

@@ -9,7 +9,8 @@ import type { TransportName } from '../ladder.ts'
 export interface Target {
   /** The realtime endpoint with `http:` or `https:`, without a slash at its end. */
   readonly url: string
-  readonly token: string | undefined
+  /** The token in use; another one after a refresh. */
+  readonly token: () => string | undefined
   /** `cursor`, `rooms`, `resume`, `device_id` …: what goes into the query on every transport. */
   readonly query: Readonly<Record<string, string>>
   readonly codec: Codec

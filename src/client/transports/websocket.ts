@@ -70,7 +70,7 @@ class WebSocketLink implements Link {
 /** Whether WebSockets get through here at all: an answer from the server proves it, and a refusal is an answer. */
 export function probeWebSocket(environment: Environment, url: string, answered: (works: boolean) => void): () => void {
   const query = { close_reason: '1' }
-  const socket = openSocket(environment, { url, token: undefined, query, codec: NO_CODEC })
+  const socket = openSocket(environment, { url, token: () => undefined, query, codec: NO_CODEC })
   let done = false
   const finish = (works: boolean): void => {
     if (done) return
@@ -85,7 +85,9 @@ export function probeWebSocket(environment: Environment, url: string, answered: 
 
 const NO_CODEC = { format: 'json' } as Target['codec']
 
-function openSocket(environment: Environment, { url, token, query, codec }: Target): WebSocket {
+function openSocket(environment: Environment, target: Target): WebSocket {
+  const { url, query, codec } = target
+  const token = target.token()
   const inProtocol = token !== undefined && SUBPROTOCOL.test(token)
   const protocols = [`tidings.v1.${codec.format}`, ...(inProtocol ? [`token.${token}`] : [])]
   const inQuery = inProtocol ? '' : (token ?? '')

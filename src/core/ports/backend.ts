@@ -7,6 +7,7 @@ import type { Registry } from '../registry.ts'
 import type { Room } from '../room.ts'
 import type { Session } from '../session.ts'
 import type { MessageLog } from './log.ts'
+import type { Tickets } from './tickets.ts'
 
 /** Somebody in a room, as others see it. */
 export interface Participant {
@@ -74,6 +75,7 @@ export interface Backend {
   readonly slots: Slots
   readonly states: RoomStates
   readonly log: MessageLog
+  readonly tickets: Tickets
   /** Called about once a second. */
   sweep(): void
   /** Writes what is waiting and ends. Called once, when the last connection is gone. */

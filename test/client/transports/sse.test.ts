@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test'
+import type { ClientOptions } from '../../../src/client/index.ts'
 import { FakeStream, jsonResponse, settle, welcomeFrame } from '../fakes.ts'
 import { setUp } from '../set-up.ts'
 
 const SSE = { transports: ['sse', 'poll'] } as const
 
-async function open() {
-  const context = setUp(SSE)
+async function open(options: ClientOptions = {}) {
+  const context = setUp({ ...SSE, ...options })
   const { runtime, client } = context
   const stream = new FakeStream()
   runtime.onRequest = ({ pathname }) => (pathname === '/realtime/sse' ? stream.response : undefined)
@@ -65,6 +66,17 @@ describe('an event stream', () => {
     expect(been()).toEqual([])
     await runtime.clock.advance(60_000)
     expect(been()[0]).toBe('waiting 500 ms unreachable')
+  })
+
+  test('goes on after an event that is no frame, which is reported', async () => {
+    const { client, stream, errors } = await open()
+    const heard: unknown[] = []
+    client.on('chat', (payload) => heard.push(payload))
+    stream.write('data: {\n\n')
+    stream.say({ type: 'chat', payload: 1 })
+    await settle()
+    expect(heard).toEqual([1])
+    expect(errors).toMatchObject([{ reason: 'bad_frame' }])
   })
 
   test('that ends with a reason is over for that reason', async () => {
@@ -186,6 +198,17 @@ describe('frames to the server', () => {
     again.say(welcomeFrame({ connection_id: 'c2', cursor: '100' }))
     await settle()
     expect(posts()[1]?.frames).toMatchObject([{ connection_id: 'c2', payload: 1, id: posts()[0]?.frames[0].id }])
+  })
+
+  test('carry the token that is in use, also after a refresh', async () => {
+    const { client, stream, posts } = await open({ token: (reason) => `for-${reason}` })
+    stream.say({ type: 'token_expiring', payload: { expires_in_ms: 1000 } })
+    await settle()
+    posts()[0]?.answer(jsonResponse([{ type: 'ack', correlation_id: posts()[0]?.frames[0].id, payload: {} }]))
+    await settle()
+    void client.publish({ room: 'lobby' }, 'chat', 1)
+    await settle()
+    expect(posts()[1]?.init.headers).toMatchObject({ authorization: 'Bearer for-expiring' })
   })
 
   test('with a token that was refused end the session, and a fresh one begins the next', async () => {

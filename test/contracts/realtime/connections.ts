@@ -48,7 +48,7 @@ export function connectionTests({ driver, connect, host }: Place): void {
         username: 'Alice',
         roles: ['staff'],
         state: 'open',
-        transport: 'websocket',
+        transport: driver.transport,
         format: driver.format,
         ip: '127.0.0.1',
         user_agent: 'test/1',

@@ -7,10 +7,10 @@ export function expiryTests({ connect, host }: Place): void {
   describe('the end of a token', () => {
     test.concurrent('is announced right after welcome where little is left, and then ends the connection', async () => {
       const { alice } = names()
-      await using client = await connect({ user: alice, expiresIn: 2 })
+      await using client = await connect({ user: alice, expiresIn: 3 })
       const warning = await client.next()
       expect(warning).toMatchObject({ type: 'token_expiring' })
-      expect(payloadOf(warning)['expires_in_ms']).toBeWithin(0, 2001)
+      expect(payloadOf(warning)['expires_in_ms']).toBeWithin(0, 3001)
       expect(await client.next('error')).toMatchObject({
         payload: { code: 'RT_002', error_code: 'token_expired', reconnect: false },
       })
@@ -19,13 +19,13 @@ export function expiryTests({ connect, host }: Place): void {
 
     test.concurrent('is moved by a fresh token, and the connection goes on past the old one', async () => {
       const { alice } = names()
-      await using client = await connect({ user: alice, device: 'd', expiresIn: 2 })
+      await using client = await connect({ user: alice, device: 'd', expiresIn: 3 })
       const token = await host().token({ user: alice, device: 'd', expiresIn: 300 })
       const ack = await client.request({ type: 'refresh_token', payload: { token } })
       expect(ack).toMatchObject({ type: 'ack' })
       expect(payloadOf(ack)['expires_at']).toBeCloseTo(Date.now() / 1000 + 300, -1)
       // Another one, of the same length of life and not refreshed, has been closed: so the time has passed here too.
-      await using other = await connect({ user: alice, expiresIn: 2 })
+      await using other = await connect({ user: alice, expiresIn: 3 })
       await other.closed
       expect(types(await client.received())).toEqual(['token_expiring'])
     })

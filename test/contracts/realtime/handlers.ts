@@ -53,11 +53,11 @@ export function handlerTests({ connect, host }: Place): void {
         expect((await client.request({ type, id: type })).payload).toEqual({
           code: 'RT_009',
           error_code: 'handler_timeout',
-          message: 'The handler took longer than 500 ms',
+          message: 'The handler took longer than 1000 ms',
           reconnect: true,
         })
       }
-      // What the late one returns after 700 ms is for nobody: by the end of the next two it has returned.
+      // What the late one returns after 1300 ms is for nobody: by the end of the next two it has returned.
       for (const ms of [200, 200]) await client.request({ type: 'slow_echo', payload: { n: 1, ms } })
       expect(await client.received()).toEqual([])
     })
@@ -135,10 +135,10 @@ export function handlerTests({ connect, host }: Place): void {
         client.send({ type: 'ack', payload: { correlation_id: question.ack_id, result } })
         expect((await asked).payload).toEqual(result === undefined ? {} : { result })
       }
-      expect((await client.request({ type: 'ask_me' })).payload).toMatchObject({
+      expect((await client.request({ type: 'ask_briefly' })).payload).toMatchObject({
         code: 'RT_009',
         error_code: 'ack_timeout',
-        message: 'No answer within 200 ms',
+        message: 'No answer within 50 ms',
       })
     })
   })

@@ -141,7 +141,7 @@ export function messageTests({ driver, connect }: Place): void {
       const format = driver.format === 'json' ? 'msgpack' : 'json'
       await using sender = await connect({ user: alice, rooms: [lobby] })
       await using same = await connect({ user: bob, rooms: [lobby] })
-      await using other = await connect({ user: bob, format, rooms: [lobby] })
+      await using other = await connect({ user: bob, transport: 'websocket', format, rooms: [lobby] })
       const payload = { bytes: new Uint8Array([0, 1, 254, 255]), empty: new Uint8Array(0), text: 'ü', n: 1 }
       await sender.request({ type: 'chat', to: { room: lobby }, payload })
       await other.request({ type: 'back', to: { room: lobby }, payload })

@@ -2,11 +2,12 @@
  * Answers to keyed publishes, so that a retry gets the first one and stores nothing. They live in memory; each commit
  * leaves a copy in the database, from which a start rebuilds them.
  */
-import type { Appended } from '../../../core/ports/log.ts'
-import type { Connection } from './connection.ts'
 
-/** Keys remembered for one scope: at 50 messages a second a retry is a matter of the last few. */
-const MAX_PER_SCOPE = 256
+import type { Database } from 'bun:sqlite'
+import type { Appended } from '../../../core/ports/log.ts'
+
+/** Keys remembered for one scope, at least, and at most twice as many: at 50 messages a second a retry is one of the last few. */
+const MIN_PER_SCOPE = 256
 /** Keys that a start reads back, newest first: about a second's work. */
 const MAX_RESTORED = 1_000_000
 /** Rows, one for each commit, that a start reads at once. */
@@ -26,24 +27,49 @@ interface Commit {
 }
 
 interface Known {
-  readonly answer: Appended
+  answer: Appended | Promise<Appended>
   /** Monotonic milliseconds after which the key may be used anew. */
-  readonly until: number
+  until: number
+}
+
+/** Keys of one scope that came one after the other. They are forgotten together, because picking the oldest costs more. */
+class Generation {
+  readonly keys = new Map<string, Known>()
+  /** Tries without an answer yet. */
+  underWay = 0
+  /** When the last of them is past its window. */
+  until = 0
+}
+
+class Scope {
+  current = new Generation()
+  previous: Generation | undefined
+
+  find(key: string): Known | undefined {
+    return this.current.keys.get(key) ?? this.previous?.keys.get(key)
+  }
+
+  /** The generation for a new key. */
+  open(): Generation {
+    // What is under way is never forgotten, or a retry of it would be stored too.
+    if (this.current.keys.size >= MIN_PER_SCOPE && (this.previous?.underWay ?? 0) === 0) {
+      this.previous = this.current
+      this.current = new Generation()
+    }
+    return this.current
+  }
 }
 
 export class Answers {
   private readonly windowMs: number
   private readonly monotonic: () => number
-  /** By scope and key, oldest first. */
-  private readonly scopes = new Map<string, Map<string, Known>>()
-  /** Tries that have no answer yet. Apart from the others, so that however many they are, none is searched or forgotten. */
-  private readonly underWay = new Map<string, Map<string, Promise<Appended>>>()
-  private sweep: Iterator<[string, Map<string, Known>]> | undefined
+  private readonly scopes = new Map<string, Scope>()
+  private sweep: Iterator<[string, Scope]> | undefined
   private readonly insert
   private readonly newestFirst
   private readonly removeOld
 
-  constructor(db: Connection, windowMs: number, monotonic: () => number) {
+  constructor(db: Database, windowMs: number, monotonic: () => number) {
     this.windowMs = windowMs
     this.monotonic = monotonic
     this.insert = db.prepare<void, [number, number, string]>(
@@ -65,21 +91,27 @@ export class Answers {
 
   /** The first answer to a key, or the promise of it. */
   find(scope: string, key: string): Appended | Promise<Appended> | undefined {
-    const underWay = this.underWay.get(scope)?.get(key)
-    if (underWay !== undefined) return underWay
-    const known = this.scopes.get(scope)?.get(key)
+    const known = this.scopes.get(scope)?.find(key)
     return known !== undefined && known.until > this.monotonic() ? known.answer : undefined
   }
 
   /** A first try is under way: a retry joins it, and what comes of it is remembered, unless it fails. */
   follow(scope: string, key: string, answer: Promise<Appended>): void {
-    inner(this.underWay, scope).set(key, answer)
+    const generation = this.open(scope)
+    const known: Known = { answer, until: Number.POSITIVE_INFINITY }
+    generation.keys.set(key, known)
+    generation.underWay++
     answer.then(
       (appended) => {
-        remove(this.underWay, scope, key)
-        this.remember(scope, key, appended, this.windowMs)
+        generation.underWay--
+        known.answer = appended
+        known.until = this.monotonic() + this.windowMs
+        generation.until = known.until
       },
-      () => remove(this.underWay, scope, key),
+      () => {
+        generation.underWay--
+        generation.keys.delete(key)
+      },
     )
   }
 
@@ -108,18 +140,12 @@ export class Answers {
       const windowMs = Math.min(this.windowMs, at + this.windowMs - wallMs)
       for (let n = 0; n < flat.length; n += 4) {
         const [scope, key, cursor, id] = flat.slice(n, n + 4) as KeyedAnswer
-        this.remember(scope, key, { cursor, id }, windowMs)
+        const generation = this.open(scope)
+        const until = this.monotonic() + windowMs
+        generation.keys.set(key, { answer: { cursor, id }, until })
+        generation.until = Math.max(generation.until, until)
       }
     }
-  }
-
-  private remember(scope: string, key: string, answer: Appended, windowMs: number): void {
-    const keys = inner(this.scopes, scope)
-    keys.delete(key)
-    keys.set(key, { answer, until: this.monotonic() + windowMs })
-    if (keys.size <= MAX_PER_SCOPE) return
-    const oldest = keys.keys().next()
-    if (!oldest.done) keys.delete(oldest.value)
   }
 
   /** Forgets a bounded piece of what is past the window. Inside of a transaction. */
@@ -133,27 +159,22 @@ export class Answers {
         this.sweep = undefined
         return
       }
-      const [scope, keys] = value
-      for (const [key, known] of keys) {
-        if (known.until > now) break
-        keys.delete(key)
-      }
-      if (keys.size === 0) this.scopes.delete(scope)
+      const [name, scope] = value
+      if (isOver(scope.previous, now)) scope.previous = undefined
+      if (scope.previous === undefined && isOver(scope.current, now)) this.scopes.delete(name)
     }
   }
-}
 
-function inner<T>(outer: Map<string, Map<string, T>>, scope: string): Map<string, T> {
-  let keys = outer.get(scope)
-  if (keys === undefined) {
-    keys = new Map()
-    outer.set(scope, keys)
+  private open(name: string): Generation {
+    let scope = this.scopes.get(name)
+    if (scope === undefined) {
+      scope = new Scope()
+      this.scopes.set(name, scope)
+    }
+    return scope.open()
   }
-  return keys
 }
 
-function remove<T>(outer: Map<string, Map<string, T>>, scope: string, key: string): void {
-  const keys = outer.get(scope)
-  keys?.delete(key)
-  if (keys?.size === 0) outer.delete(scope)
+function isOver(generation: Generation | undefined, now: number): boolean {
+  return generation !== undefined && generation.underWay === 0 && generation.until <= now
 }

@@ -22,8 +22,6 @@ parentPort.on('message', (data) => {
       checkpoint = db.prepare('PRAGMA wal_checkpoint(PASSIVE)')
       touch = db.prepare("UPDATE facts SET value = value WHERE name = 'last'")
     } else if (data.close) {
-      checkpoint?.finalize()
-      touch?.finalize()
       db?.close(true)
       parentPort.postMessage({ closed: true })
     } else {

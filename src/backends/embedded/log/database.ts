@@ -1,7 +1,6 @@
 /** Opening the database file, and what its failures mean. */
 
-import { constants, SQLiteError } from 'bun:sqlite'
-import { Connection } from './connection.ts'
+import { constants, Database, SQLiteError } from 'bun:sqlite'
 import { migrate } from './schema.ts'
 import { StoreError } from './store-error.ts'
 
@@ -13,14 +12,15 @@ const CACHE_KIB = 16_384
 
 /**
  * Opens the file, creates it where it is missing, and brings its tables to the present version.
+ * To be closed with `close(true)`: without it, the file and its lock stay taken until the garbage collector comes.
  * @throws StoreError saying what to do: not a database, damaged, from a newer version, not writable.
  */
-export function openDatabase(path: string): Connection {
-  let db: Connection | undefined
+export function openDatabase(path: string): Database {
+  let db: Database | undefined
   try {
-    db = new Connection(path)
+    db = new Database(path, { create: true, readwrite: true })
     // A process that ends without closing the store must leave the log as it is: a start looks for it.
-    db.control(constants.SQLITE_FCNTL_PERSIST_WAL, 1)
+    db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1)
     // Nothing waits for a lock on the event loop: the writer tries again a little later.
     db.run('PRAGMA busy_timeout = 0')
     db.run('PRAGMA journal_mode = WAL')
@@ -33,7 +33,7 @@ export function openDatabase(path: string): Connection {
     migrate(db, path)
     return db
   } catch (error) {
-    db?.close()
+    db?.close(true)
     throw error instanceof StoreError ? error : new StoreError(explainOpening(path, error), { cause: error })
   }
 }
@@ -85,7 +85,8 @@ function primaryCode(error: unknown): number | undefined {
   return error instanceof SQLiteError ? error.errno & 0xff : undefined
 }
 
-function explainOpening(path: string, error: unknown): string {
+/** Why a store cannot be opened, and how to go on. */
+export function explainOpening(path: string, error: unknown): string {
   const why = explain(error)
   const code = primaryCode(error)
   if (isDamaged(error)) {

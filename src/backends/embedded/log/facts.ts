@@ -1,5 +1,5 @@
 /** The store's own facts: numbers and words by name, in the database beside the messages. */
-import type { Connection } from './connection.ts'
+import type { Database } from 'bun:sqlite'
 
 /** What one run of the server leaves for the next. */
 export interface RunFacts {
@@ -24,7 +24,7 @@ export class Facts {
   private readonly select
   private readonly upsert
 
-  constructor(db: Connection) {
+  constructor(db: Database) {
     this.select = db.prepare<{ name: string; value: number | string }, []>('SELECT name, value FROM facts')
     this.upsert = db.prepare<void, [string, number | string]>(
       'INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)',

@@ -1,6 +1,7 @@
 /** The table of messages: adding one, reading them in order. */
+
+import type { Database } from 'bun:sqlite'
 import type { Entry, StoredMessage } from '../../../core/ports/log.ts'
-import type { Connection } from './connection.ts'
 import type { Topic } from './topics.ts'
 
 interface Row {
@@ -18,7 +19,7 @@ export class Messages {
   private readonly countAfter
   private readonly highest
 
-  constructor(db: Connection) {
+  constructor(db: Database) {
     this.insert = db.prepare<void, [number, number, number, string, string | null, string]>(
       'INSERT INTO messages (cursor, topic, at, id, device, body) VALUES (?, ?, ?, ?, ?, ?)',
     )

@@ -1,7 +1,8 @@
 /** How far each device has come. Acknowledgements come with every message: they are gathered and written a moment later. */
+
+import type { Database } from 'bun:sqlite'
 import type { Positions } from '../../../core/ports/log.ts'
 import { TidingsError } from '../../../protocol/errors.ts'
-import type { Connection } from './connection.ts'
 import type { Write } from './writer.ts'
 
 /** Milliseconds for which acknowledgements are gathered: after a crash, devices get this much again. */
@@ -23,7 +24,7 @@ interface Acknowledged {
 }
 
 export interface PositionsOptions {
-  readonly db: Connection
+  readonly db: Database
   readonly wallMs: () => number
   readonly enqueue: (write: Write) => void
   /** No position is forgotten that could still be recovered from. */

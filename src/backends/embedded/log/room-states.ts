@@ -1,8 +1,9 @@
 /** The rooms' shared states, in the database. A change is answered when it is committed. */
+
+import type { Database } from 'bun:sqlite'
 import { mergePatch } from '../../../core/merge-patch.ts'
 import type { RoomState, RoomStates } from '../../../core/ports/backend.ts'
 import { TidingsError } from '../../../protocol/errors.ts'
-import type { Connection } from './connection.ts'
 import { readSafely } from './reading.ts'
 import type { Write } from './writer.ts'
 
@@ -12,7 +13,7 @@ const KEPT_MS = 24 * 60 * 60 * 1000
 const DROP_STEP = 100
 
 export interface RoomStatesOptions {
-  readonly db: Connection
+  readonly db: Database
   readonly wallMs: () => number
   readonly enqueue: (write: Write) => void
   /** Bytes of one state as JSON: it is sent whole, so it is bounded like a message. */

@@ -1,9 +1,9 @@
 /** The beginning of a run: where the last one ended, whether its positions are still good, and what the next is left. */
 
+import type { Database } from 'bun:sqlite'
 import { statSync } from 'node:fs'
 import { CURSOR_LIMIT, CursorClock, MAX_AHEAD_MS } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { Connection } from './connection.ts'
 import { brokenBy, type Found } from './continuity.ts'
 import { IN_MEMORY } from './database.ts'
 import { Facts, type RunFacts } from './facts.ts'
@@ -13,7 +13,7 @@ import { StoreError } from './store-error.ts'
 import type { StoreLock } from './store-lock.ts'
 
 export interface RunOptions {
-  readonly db: Connection
+  readonly db: Database
   readonly path: string
   readonly lock: StoreLock | undefined
   /** What was found before the database was opened. */
@@ -56,7 +56,7 @@ export function beginRun(options: RunOptions): Run {
   checkClock(path, clock, log)
   const completeSince = continues(left, options) ?? clock.next()
   const name = crypto.randomUUID()
-  db.transact(() => {
+  db.transaction(() => {
     facts.write({
       last: clock.last,
       complete_since: completeSince,
@@ -67,7 +67,7 @@ export function beginRun(options: RunOptions): Run {
       boot: found.boot,
       file: path === IN_MEMORY ? '' : fileId(path),
     })
-  })
+  }).immediate()
   lock?.testify({ run: name, file: '' })
   return { clock, facts, completeSince, name }
 

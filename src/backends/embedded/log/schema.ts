@@ -1,6 +1,6 @@
 /** The tables, and the way from each version of them to the next. */
 
-import type { Connection } from './connection.ts'
+import type { Database } from 'bun:sqlite'
 import { StoreError } from './store-error.ts'
 
 /** Marks the file as ours in its header, as https://sqlite.org/fileformat.html offers; the letters "TIDG". */
@@ -55,7 +55,7 @@ const MIGRATIONS: readonly string[] = [
 ]
 
 /** @throws StoreError where the file is somebody else's, or of a version that does not exist yet. */
-export function migrate(db: Connection, path: string): void {
+export function migrate(db: Database, path: string): void {
   const version = pragma(db, 'user_version')
   const owner = pragma(db, 'application_id')
   if (owner !== APPLICATION_ID && (owner !== 0 || version !== 0 || hasTables(db))) {
@@ -67,18 +67,18 @@ export function migrate(db: Connection, path: string): void {
     )
   }
   if (version === MIGRATIONS.length) return
-  db.transact(() => {
+  db.transaction(() => {
     for (const step of MIGRATIONS.slice(version)) db.run(step)
     db.run(`PRAGMA application_id = ${APPLICATION_ID}`)
     db.run(`PRAGMA user_version = ${MIGRATIONS.length}`)
-  })
+  }).immediate()
 }
 
-function pragma(db: Connection, name: 'user_version' | 'application_id'): number {
+function pragma(db: Database, name: 'user_version' | 'application_id'): number {
   const row = db.prepare<Record<string, number>, []>(`PRAGMA ${name}`).get()
   return row?.[name] ?? 0
 }
 
-function hasTables(db: Connection): boolean {
+function hasTables(db: Database): boolean {
   return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== null
 }

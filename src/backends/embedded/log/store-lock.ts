@@ -3,8 +3,8 @@
  * however that ends. It also bears witness, outside of the database, of the last run.
  */
 
+import { Database } from 'bun:sqlite'
 import { rmSync } from 'node:fs'
-import { Connection } from './connection.ts'
 import { explain, isDamaged, kindOf } from './database.ts'
 import { lockHolder } from './file-identity.ts'
 import { StoreError } from './store-error.ts'
@@ -18,9 +18,9 @@ export interface Witness {
 }
 
 export class StoreLock {
-  private readonly db: Connection
+  private readonly db: Database
 
-  private constructor(db: Connection) {
+  private constructor(db: Database) {
     this.db = db
   }
 
@@ -59,12 +59,12 @@ export class StoreLock {
   }
 
   release(): void {
-    this.db.close()
+    this.db.close(true)
   }
 }
 
-function open(lockPath: string): Connection {
-  const db = new Connection(lockPath)
+function open(lockPath: string): Database {
+  const db = new Database(lockPath, { create: true, readwrite: true })
   try {
     db.run(`PRAGMA busy_timeout = ${WAIT_MS}`)
     // The lock of the first write stays until the file is closed.
@@ -76,7 +76,7 @@ function open(lockPath: string): Connection {
     db.run('COMMIT')
     return db
   } catch (error) {
-    db.close()
+    db.close(true)
     throw error
   }
 }

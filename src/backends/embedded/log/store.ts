@@ -1,5 +1,6 @@
 /** The embedded store: one SQLite file with the message log and the rooms' states, for one process. */
 
+import type { Database } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../../../core/clock.ts'
@@ -8,9 +9,8 @@ import type { RoomStates } from '../../../core/ports/backend.ts'
 import type { MessageLog } from '../../../core/ports/log.ts'
 import { Answers } from './answers.ts'
 import { Checkpointer } from './checkpointer.ts'
-import type { Connection } from './connection.ts'
 import type { Found } from './continuity.ts'
-import { explain, IN_MEMORY, openDatabase } from './database.ts'
+import { explain, explainOpening, IN_MEMORY, openDatabase } from './database.ts'
 import { fingerprint } from './file-identity.ts'
 import { Maintenance } from './maintenance.ts'
 import { SqliteMessageLog } from './message-log.ts'
@@ -75,7 +75,7 @@ export function openStore(options: StoreOptions): Store {
   }
 }
 
-function open(options: StoreOptions, db: Connection, lock: StoreLock | undefined, found: Found): Store {
+function open(options: StoreOptions, db: Database, lock: StoreLock | undefined, found: Found): Store {
   try {
     const { clock, durability, horizonMs, log, path } = options
     const run = beginRun({
@@ -91,13 +91,13 @@ function open(options: StoreOptions, db: Connection, lock: StoreLock | undefined
     })
     return assemble(options, db, lock, run)
   } catch (error) {
-    db.close()
+    db.close(true)
     if (error instanceof StoreError) throw error
-    throw new StoreError(`The store ${options.path} cannot be opened: ${explain(error)}.`, { cause: error })
+    throw new StoreError(explainOpening(options.path, error), { cause: error })
   }
 }
 
-function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undefined, run: Run): Store {
+function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefined, run: Run): Store {
   const { clock, durability, horizonMs, log, maxStateBytes, path } = options
   const wallMs = (): number => clock.now()
   const monotonic = (): number => clock.monotonic()
@@ -105,7 +105,7 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
   const enqueue = (write: Write): void => writer.enqueue(write)
 
   const topics = new Topics(db)
-  const trimmer = new Trimmer(db, topics, wallMs)
+  const trimmer = new Trimmer(db, topics, wallMs, monotonic)
   const answers = new Answers(db, options.idempotencyMs, monotonic)
   const positions = new DevicePositions({ db, wallMs, enqueue, horizonMs })
   const states = new StoredRoomStates({ db, wallMs, enqueue, maxStateBytes })
@@ -156,12 +156,12 @@ function assemble(options: StoreOptions, db: Connection, lock: StoreLock | undef
     try {
       endRun(run.facts, run.clock.last)
       if (onDisk) db.run('PRAGMA wal_checkpoint(TRUNCATE)')
-      db.close()
+      db.close(true)
       lock?.testify({ run: run.name, file: fingerprint(path) })
     } catch (error) {
       // What was acknowledged is in the write-ahead log; the next start says that the end was not a clean one.
       log.error('store_close_failed', { reason: explain(error), error })
-      db.close()
+      db.close(true)
     } finally {
       lock?.release()
     }

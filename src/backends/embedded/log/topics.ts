@@ -1,6 +1,7 @@
 /** What is known of each topic: its number in the database, its limits, how much it holds, what was removed from it. */
+
+import type { Database } from 'bun:sqlite'
 import type { Retention } from '../../../core/ports/log.ts'
-import type { Connection } from './connection.ts'
 
 export interface Topic {
   readonly id: number
@@ -46,7 +47,7 @@ export class Topics {
   private readonly page
   private readonly remove
 
-  constructor(db: Connection) {
+  constructor(db: Database) {
     this.byName = db.prepare<TopicRow, [string]>('SELECT * FROM topics WHERE name = ?')
     this.insert = db.prepare<void, [string, number, number]>(
       'INSERT INTO topics (name, max_messages, max_age_ms) VALUES (?, ?, ?)',

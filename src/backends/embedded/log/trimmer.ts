@@ -3,7 +3,7 @@
  * A topic may hold a little more than its limit for a while; whoever reads it has it trimmed first.
  */
 
-import type { Connection } from './connection.ts'
+import type { Database } from 'bun:sqlite'
 import type { Topic, Topics } from './topics.ts'
 
 /** Messages beyond its limit at which a topic is trimmed unasked, as a share of it: one removal for many messages. */
@@ -12,10 +12,13 @@ const SLACK_SHARE = 1 / 4
 const MAX_SLACK = 1000
 /** Messages of one topic that one step looks at. */
 const STEP = 256
+/** Milliseconds for which one transaction may remove: as much as it may write, and removing takes less than writing. */
+const BUDGET_MS = 3
 
 export class Trimmer {
   private readonly topics: Topics
   private readonly wallMs: () => number
+  private readonly monotonic: () => number
   /** Names, not topics: one that was dropped from memory and read again would be counted twice. */
   private readonly dirty = new Set<string>()
   /** Those that a reader waits for. */
@@ -24,7 +27,8 @@ export class Trimmer {
   private readonly oldest
   private readonly remove
 
-  constructor(db: Connection, topics: Topics, wallMs: () => number) {
+  constructor(db: Database, topics: Topics, wallMs: () => number, monotonic: () => number) {
+    this.monotonic = monotonic
     this.topics = topics
     this.wallMs = wallMs
     this.nth = db.prepare<{ cursor: number }, [number, number]>(
@@ -60,16 +64,17 @@ export class Trimmer {
     else this.dirty.add(name)
   }
 
-  /** Removes about `rows` messages of topics that wait. Inside of a transaction. */
+  /** Removes messages of topics that wait, about `rows` and not for much longer than its time. Inside of a transaction. */
   work(rows: number): void {
-    this.workOn(this.dirty, this.workOn(this.urgent, rows))
+    const until = this.monotonic() + BUDGET_MS
+    this.workOn(this.dirty, this.workOn(this.urgent, rows, until), until)
   }
 
   /** @returns what is left of `rows`. */
-  private workOn(names: Set<string>, rows: number): number {
+  private workOn(names: Set<string>, rows: number, until: number): number {
     let left = rows
     for (const name of names) {
-      if (left <= 0) break
+      if (left <= 0 || this.monotonic() > until) break
       names.delete(name)
       const topic = this.topics.find(name)
       if (topic === undefined || !this.exceeds(topic)) continue

@@ -2,9 +2,10 @@
  * Group commit: everything that is to be written in one turn of the event loop is one transaction. What fails, fails
  * alone: a batch that cannot be committed is rolled back and tried row by row.
  */
+
+import type { Database } from 'bun:sqlite'
 import type { Log } from '../../../core/log.ts'
 import { TidingsError } from '../../../protocol/errors.ts'
-import type { Connection } from './connection.ts'
 import { explain, kindOf } from './database.ts'
 
 /** Something that waits to be written. */
@@ -32,7 +33,7 @@ export interface BatchHooks {
 }
 
 export interface WriterOptions {
-  readonly db: Connection
+  readonly db: Database
   readonly log: Log
   readonly hooks: BatchHooks
   readonly monotonic: () => number

@@ -10,15 +10,18 @@ async function settled(answers: Answers, scope: string, key: string, cursor: num
   await answer
 }
 
-test('the newest 256 keys of a scope are remembered, whatever other scopes do', async () => {
+test('the newest 256 keys of a scope are remembered, and never more than 512, whatever other scopes do', async () => {
   const db = openDatabase(':memory:')
   const answers = new Answers(db, WINDOW_MS, () => 0)
   await settled(answers, 'bob/phone', 'k', 7)
-  for (let n = 0; n < 300; n++) await settled(answers, 'alice/phone', `k${n}`, n)
-  expect(answers.find('alice/phone', 'k43')).toBeUndefined()
-  expect(answers.find('alice/phone', 'k44')).toEqual({ cursor: 44, id: 'k44' })
+  const found = (n: number): boolean => answers.find('alice/phone', `k${n}`) !== undefined
+  for (let n = 0; n < 2000; n++) {
+    await settled(answers, 'alice/phone', `k${n}`, n)
+    expect([found(n), n < 255 || found(n - 255), found(n - 512)]).toEqual([true, true, false])
+  }
+  expect(answers.find('alice/phone', 'k1999')).toEqual({ cursor: 1999, id: 'k1999' })
   expect(answers.find('bob/phone', 'k')).toEqual({ cursor: 7, id: 'k' })
-  db.close()
+  db.close(true)
 })
 
 test('a key that is under way is joined, however many are', () => {
@@ -28,7 +31,7 @@ test('a key that is under way is joined, however many are', () => {
   answers.follow('alice/phone', 'first', first)
   for (let n = 0; n < 1000; n++) answers.follow('alice/phone', `${n}`, Promise.withResolvers<never>().promise)
   expect(answers.find('alice/phone', 'first')).toBe(first)
-  db.close()
+  db.close(true)
 })
 
 test('what is past its window is forgotten piece by piece, and its memory given back', async () => {
@@ -41,7 +44,7 @@ test('what is past its window is forgotten piece by piece, and its memory given 
   expect(answers.find('user-1/phone', 'k')).toBeUndefined()
   for (let step = 0; step < 10; step++) answers.prune(now)
   expect(answers.size).toBe(0)
-  db.close()
+  db.close(true)
 })
 
 test('a key restored after a restart lasts for what is left of its window', () => {
@@ -53,5 +56,5 @@ test('a key restored after a restart lasts for what is left of its window', () =
   expect(answers.find('alice/phone', 'k')).toEqual({ cursor: 9, id: 'm9' })
   now += 20_001
   expect(answers.find('alice/phone', 'k')).toBeUndefined()
-  db.close()
+  db.close(true)
 })

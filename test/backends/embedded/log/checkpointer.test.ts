@@ -22,7 +22,7 @@ test('a reader from outside, such as a backup, delays the copying and stops noth
   const backup = Bun.spawn([process.execPath, join(import.meta.dir, 'reader.ts'), site.path], { stdout: 'pipe' })
   try {
     await backup.stdout.getReader().read()
-    await writeMuch(messages, site.path, 60_000_000)
+    await writeMuch(messages, site.path, 150_000_000)
     expect(messages.failing).toBeUndefined()
   } finally {
     backup.kill(9)

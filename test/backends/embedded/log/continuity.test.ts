@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { copyFileSync, renameSync, rmSync } from 'node:fs'
 import { brokenBy, type Found } from '../../../../src/backends/embedded/log/continuity.ts'
@@ -93,6 +94,29 @@ describe('a backup that was put in the place of the store', () => {
     expect(await recovers(second, position)).toBe(true)
     expect(site.events()).toEqual([])
   })
+})
+
+test('a store that somebody wrote to between two runs is noticed', async () => {
+  await using site = new Site()
+  const first = site.open()
+  const position = first.messages.head()
+  await first.messages.append(entry('room:r', 'deleted'))
+  await first.close()
+  const db = new Database(site.path)
+  db.run('DELETE FROM messages')
+  db.close(true)
+  const second = site.open()
+  expect(await recovers(second, position)).toBe(false)
+  expect(site.events()).toEqual(['store_not_continued'])
+})
+
+test('the highest cursor stands apart from the messages, in the commit that gives it', async () => {
+  await using site = new Site()
+  const { messages } = site.open()
+  const { cursor } = await messages.append(entry('room:r', '1'))
+  const db = new Database(site.path, { readonly: true })
+  expect(db.query("SELECT value FROM facts WHERE name = 'last'").get()).toEqual({ value: cursor })
+  db.close(true)
 })
 
 test('a longer horizon does not make good what the shorter one has forgotten', async () => {

@@ -15,7 +15,7 @@ export interface Written {
   readonly largestLog: number
 }
 
-export async function writeMuch(messages: MessageLog, path: string, bytes = 200_000_000): Promise<Written> {
+export async function writeMuch(messages: MessageLog, path: string, bytes = 400_000_000): Promise<Written> {
   let written = 0
   let largestLog = 0
   async function lane(topic: string): Promise<void> {

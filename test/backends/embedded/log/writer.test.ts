@@ -1,6 +1,5 @@
 import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
-import type { Connection } from '../../../../src/backends/embedded/log/connection.ts'
 import { openDatabase } from '../../../../src/backends/embedded/log/database.ts'
 import { type Write, Writer, type WriterOptions } from '../../../../src/backends/embedded/log/writer.ts'
 import { TidingsError } from '../../../../src/protocol/errors.ts'
@@ -9,7 +8,7 @@ import { type Line, recordingLog, Site, until } from './support.ts'
 /** A writer on a database of its own, and what it said. */
 class Bench implements AsyncDisposable {
   readonly site = new Site()
-  readonly db: Connection = openDatabase(this.site.path)
+  readonly db: Database = openDatabase(this.site.path)
   readonly lines: Line[] = []
   /** Numbers written, for each commit. */
   readonly commits: number[][] = []
@@ -57,7 +56,7 @@ class Bench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.writer.close()
-    this.db.close()
+    this.db.close(true)
     await this.site[Symbol.asyncDispose]()
   }
 }

@@ -1,0 +1,59 @@
+/** The figures as a table for a document, written between two marks so that what stands around it is left alone. */
+
+import type { Case } from './case.ts'
+import { type Line, shown } from './report.ts'
+
+export interface Found {
+  case: Case
+  lines: readonly Line[]
+}
+
+const OPENING = '<!-- figures -->'
+const CLOSING = '<!-- /figures -->'
+
+/** The document with its figures replaced. Throws where it has no place for them. */
+export function withFigures(document: string, about: Record<string, string>, found: readonly Found[]): string {
+  const start = document.indexOf(OPENING)
+  const end = document.indexOf(CLOSING)
+  if (start < 0 || end < start) throw new Error(`the document has no ${OPENING} … ${CLOSING}`)
+  const figures = ['', ...aboutRows(about), '', ...found.flatMap(tableOf)].join('\n')
+  return `${document.slice(0, start + OPENING.length)}\n${figures}${document.slice(end)}`
+}
+
+function aboutRows(about: Record<string, string>): string[] {
+  return Object.entries(about).map(([name, value]) => `- ${name}: ${value}`)
+}
+
+function tableOf({ case: { title }, lines }: Found): string[] {
+  const sides = [...new Set(lines.flatMap((line) => Object.keys(line.sides)))]
+  const head = [title, ...sides, 'as fast as bare Bun', 'target']
+  return [
+    row(head),
+    row(head.map((_, column) => (column === 0 ? '---' : '---:'))),
+    ...lines.map((l) => lineOf(l, sides)),
+    '',
+  ]
+}
+
+function lineOf({ metric, sides, ratio, met }: Line, columns: readonly string[]): string {
+  const figures = columns.map((side) => {
+    const figure = sides[side]
+    return figure === undefined ? '' : `${shown(figure.median)} ${metric.unit}`
+  })
+  return row([
+    metric.title,
+    ...figures,
+    ratio === undefined ? '' : ratio.toFixed(2),
+    targetOf(metric.target, metric.unit, met),
+  ])
+}
+
+function targetOf(target: Line['metric']['target'], unit: string, met: boolean | undefined): string {
+  if (target === undefined) return ''
+  const wanted = 'ratio' in target ? `${target.ratio}` : `${target.atMost} ${unit} at most`
+  return met === undefined ? wanted : `${wanted}: ${met ? 'met' : 'missed'}`
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}

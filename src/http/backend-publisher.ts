@@ -1,0 +1,79 @@
+/** Publishes what backends hand in: once for each key, with the answers of clients where they are asked for. */
+import type { Answer } from '../core/asks.ts'
+import type { Hub } from '../core/hub.ts'
+import { Idempotency } from '../core/idempotency.ts'
+import type { MaybePromise } from '../core/maybe-promise.ts'
+import type { Published, Recipient } from '../core/publisher.ts'
+import type { Admin } from './admin-guard.ts'
+import type { ReadPublication } from './publication.ts'
+
+/** What became of a publication. */
+export interface Publishing extends Published {
+  readonly acks?: { connection_id: string; result: unknown }[]
+  readonly missing?: number
+}
+
+export class BackendPublisher {
+  private readonly hub: Hub
+  /** The answers to publications that asked clients: a retry must not ask them again. */
+  private readonly asked: Idempotency<Publishing>
+
+  constructor(hub: Hub) {
+    this.hub = hub
+    this.asked = new Idempotency(hub.clock, hub.config.store.idempotency_ms)
+  }
+
+  publish(admin: Admin, { frame, to, idempotencyKey, ackTimeoutMs }: ReadPublication): Promise<Publishing> {
+    // Two backends may count their keys the same way.
+    const key = idempotencyKey === undefined ? undefined : `${admin.principal.id}\n${idempotencyKey}`
+    const { type, payload, ephemeral } = frame
+    const publish = async (ackId?: string): Promise<Published> => {
+      const publication = { to, type, payload, ephemeral, ackId }
+      return key === undefined ? this.hub.publish(publication) : this.hub.publishOnce(key, publication)
+    }
+    return admin.act(
+      'publish',
+      { to: nameOf(to), type, ...(ackTimeoutMs !== undefined && { ack: true }) },
+      (): MaybePromise<Publishing> => {
+        if (ackTimeoutMs === undefined) return publish()
+        if (key === undefined) return this.ask(ackTimeoutMs, publish)
+        this.asked.sweep()
+        return this.asked.once('', key, () => this.ask(ackTimeoutMs, publish))
+      },
+      ({ id, cursor, online, missing }) => ({
+        id,
+        ...(cursor !== undefined && { cursor }),
+        online,
+        ...(missing !== undefined && { missing }),
+      }),
+    )
+  }
+
+  private async ask(timeoutMs: number, publish: (ackId: string) => Promise<Published>): Promise<Publishing> {
+    const published = Promise.withResolvers<Published>()
+    const { answers, missing } = await this.hub.asks.ask(timeoutMs, async (ackId) => {
+      const done = await publish(ackId)
+      published.resolve(done)
+      return done.online
+    })
+    return { ...(await published.promise), acks: answers.map(ackOf), missing }
+  }
+}
+
+function ackOf({ connectionId, result }: Answer) {
+  return { connection_id: connectionId, result }
+}
+
+/** The recipient in one word, for the audit log. */
+function nameOf(to: Recipient): string {
+  switch (to.kind) {
+    case 'all':
+      return 'all'
+    case 'room':
+      return `room:${to.room}`
+    case 'user':
+      return `user:${to.userId}`
+    case 'device':
+      return `device:${to.userId}/${to.deviceId}`
+  }
+}

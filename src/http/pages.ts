@@ -1,0 +1,51 @@
+/** What people open in a browser: the start page, and the client library as a script. */
+import { type AnyElysia, Elysia } from 'elysia'
+import { PAGE, STYLE } from '../web/start/assets.ts'
+
+/** Nothing but this server's own files, nothing within the page, and connections to this server alone. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-cache',
+}
+
+const hidden = { detail: { hide: true } }
+
+/** The client library. Any page may load it, whatever its origin: it is code and knows nothing. */
+export function clientScript(): AnyElysia {
+  return new Elysia().get('/client.js', async () => script((await scripts()).CLIENT, '*'), hidden)
+}
+
+export function startPage(): AnyElysia {
+  return new Elysia()
+    .get('/', () => file(PAGE, 'text/html; charset=utf-8'), hidden)
+    .get('/start.css', () => file(STYLE, 'text/css; charset=utf-8'), hidden)
+    .get('/start.js', async () => script((await scripts()).START), hidden)
+}
+
+/** Bundled when first asked for, where the server runs from source. */
+function scripts() {
+  return import('../web/scripts.ts')
+}
+
+function file(path: string, contentType: string): Response {
+  return new Response(Bun.file(path), { headers: { ...HEADERS, 'content-type': contentType } })
+}
+
+function script(text: string, allowedOrigin?: string): Response {
+  const headers = { ...HEADERS, 'content-type': 'text/javascript; charset=utf-8' }
+  return new Response(text, {
+    headers: allowedOrigin === undefined ? headers : { ...headers, 'access-control-allow-origin': allowedOrigin },
+  })
+}

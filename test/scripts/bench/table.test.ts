@@ -1,0 +1,42 @@
+import { expect, test } from 'bun:test'
+import type { Case, Measured } from '../../../scripts/bench/case.ts'
+import { BASELINE, linesOf, TIDINGS } from '../../../scripts/bench/report.ts'
+import { withFigures } from '../../../scripts/bench/table.ts'
+
+const CASE: Case = {
+  name: 'sample',
+  title: 'a sample',
+  metrics: [
+    { key: 'rate', title: 'rate', unit: '/s', better: 'more', target: { ratio: 0.9 } },
+    { key: 'ms', title: 'time', unit: 'ms', better: 'less', target: { atMost: 100 } },
+  ],
+  run: async () => ({}),
+}
+
+test('figures replace what stood between the marks, and nothing around them', () => {
+  const rounds = new Map<string, Measured[]>([
+    [BASELINE, [{ rate: 2000, ms: 10 }]],
+    [TIDINGS, [{ rate: 1500, ms: 20 }]],
+  ])
+  const before = '# Title\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nrest\n'
+  const after = withFigures(before, { runtime: 'Bun' }, [{ case: CASE, lines: linesOf(CASE, rounds) }])
+  expect(after).toBe(`# Title
+
+<!-- figures -->
+
+- runtime: Bun
+
+| a sample | bare Bun | Tidings | as fast as bare Bun | target |
+| --- | ---: | ---: | ---: | ---: |
+| rate | 2,000 /s | 1,500 /s | 0.75 | 0.9: missed |
+| time | 10.0 ms | 20.0 ms | 0.50 | 100 ms at most: met |
+<!-- /figures -->
+
+rest
+`)
+  expect(withFigures(after, { runtime: 'Bun' }, [{ case: CASE, lines: linesOf(CASE, rounds) }])).toBe(after)
+})
+
+test('a document without marks is refused, not overwritten', () => {
+  expect(() => withFigures('# Title', {}, [])).toThrow('no <!-- figures -->')
+})
