@@ -1,6 +1,6 @@
 /** A real Redis for tests: on a free port, in a folder of its own, which can be killed, frozen and followed by a replica. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,8 @@ export interface RedisOptions {
   readonly replicaOf?: RedisServer
   /** The default user's. Absent: it needs none. */
   readonly password?: string
+  /** It is a sentinel that watches this server, and alone decides that it is gone. */
+  readonly watches?: RedisServer
 }
 
 const AGE = `
@@ -20,6 +22,9 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   if left >= 0 then redis.call('PEXPIRE', key, math.max(0, left - ARGV[2])) end
 end
 `
+
+/** Nothing is saved unless a test wants it, and a replica gets its data at once. */
+const ALONE = ['--save', '', '--repl-diskless-sync-delay', '0']
 
 /** Milliseconds for a start: reading some data included, on a busy machine. */
 const START_MS = 10_000
@@ -32,8 +37,15 @@ export class RedisServer implements AsyncDisposable {
   private client: Redis | undefined
 
   private readonly password: string | undefined
+  private readonly watches: RedisServer | undefined
 
-  private constructor(port: number, args: readonly string[], password: string | undefined) {
+  private constructor(
+    port: number,
+    args: readonly string[],
+    password: string | undefined,
+    watches: RedisServer | undefined,
+  ) {
+    this.watches = watches
     this.port = port
     this.password = password
     this.args = args
@@ -41,10 +53,10 @@ export class RedisServer implements AsyncDisposable {
   }
 
   /** @throws Error where no redis-server is installed: tests that need one must not pass without. */
-  static async start({ args = [], replicaOf, password }: RedisOptions = {}): Promise<RedisServer> {
+  static async start({ args = [], replicaOf, password, watches }: RedisOptions = {}): Promise<RedisServer> {
     const following = replicaOf === undefined ? [] : ['--replicaof', `127.0.0.1 ${replicaOf.port}`]
     const guarded = password === undefined ? [] : ['--requirepass', password]
-    const server = new RedisServer(await freePort(), [...args, ...following, ...guarded], password)
+    const server = new RedisServer(await freePort(), [...args, ...following, ...guarded], password, watches)
     await server.run()
     return server
   }
@@ -71,19 +83,11 @@ export class RedisServer implements AsyncDisposable {
 
   /** Starts it again, with the same data folder and port. */
   async run(): Promise<void> {
-    const child = spawn('redis-server', [
-      '--port',
-      String(this.port),
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      this.folder,
-      '--save',
-      '',
-      '--repl-diskless-sync-delay',
-      '0',
-      ...this.args,
-    ])
+    const place = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder]
+    const child = spawn(
+      'redis-server',
+      this.watches === undefined ? [...place, ...ALONE, ...this.args] : this.sentinel(),
+    )
     this.process = child
     let output = ''
     child.stdout?.on('data', (chunk) => {
@@ -115,6 +119,21 @@ export class RedisServer implements AsyncDisposable {
     this.thaw()
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** A sentinel keeps what it learns in its configuration file. */
+  private sentinel(): string[] {
+    const file = join(this.folder, 'sentinel.conf')
+    const lines = [
+      `port ${this.port}`,
+      'bind 127.0.0.1',
+      `dir ${this.folder}`,
+      `sentinel monitor main 127.0.0.1 ${this.watches?.port} 1`,
+      'sentinel down-after-milliseconds main 300',
+      'sentinel failover-timeout main 3000',
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return [file, '--sentinel']
   }
 
   private async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

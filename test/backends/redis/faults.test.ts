@@ -207,4 +207,25 @@ describe('Redis on a bad day', () => {
       expect(isRecoverable(after.cursor, known)).toBe(true)
     }
   })
+
+  test('sentinels name another primary: instances find it, and go on', async () => {
+    await using primary = await RedisServer.start()
+    await using replica = await RedisServer.start({ replicaOf: primary })
+    await until(async () => (await primary.admin.info('replication')).includes('state=online'))
+    await using sentinel = await RedisServer.start({ watches: primary })
+    await until(async () =>
+      JSON.stringify(await sentinel.admin.call('SENTINEL', 'REPLICAS', 'main')).includes(`${replica.port}`),
+    )
+    const url = `redis+sentinel://127.0.0.1:${sentinel.port}/main`
+    await using one = await Instance.open({ url, prefix: newPrefix() })
+    await one.want('room:a')
+    await one.publish('room:a', '1')
+    await until(async () => Number((await primary.admin.wait(1, 100)) ?? 0) === 1)
+    await primary.kill()
+    await until(() => one.messages.failing !== undefined)
+    await until(() => one.messages.failing === undefined)
+    await one.publish('room:a', '2')
+    expect(one.bodies).toEqual(['1', '2'])
+    expect(((await replica.admin.call('ROLE')) as unknown[])[0]).toBe('master')
+  }, 40_000)
 })
