@@ -2,9 +2,6 @@
 import { Script } from '../script.ts'
 import { EXPIRE } from './expire.ts'
 
-/** Topics that one call looks at: a reader has at most as many rooms. */
-export const MAX_TOPICS = 1000
-
 /**
  * KEYS: the log. ARGV: the epoch; the caller's clock in microseconds; what comes before keys; the topics.
  *
