@@ -25,6 +25,8 @@ import type { Closing } from './core/observer.ts'
 import { type Published, recipientOf, type To } from './core/publisher.ts'
 import type { RoomGuard } from './core/room.ts'
 import type { Session } from './core/session.ts'
+import { isReservedType } from './protocol/frames.ts'
+import { isTypeName } from './protocol/names.ts'
 
 /** What a handler is given: the payload as its schema says; `room` is there for certain where a guard asked for it. */
 export type HandlerContext<Payload, Guarded extends boolean> = Omit<Context, 'payload' | 'room'> & {
@@ -153,7 +155,12 @@ class Builder {
 
   private on(type: string, rest: unknown[]): void {
     const [options, run] = (rest.length === 1 ? [{}, rest[0]] : rest) as [HandlerOptions<TSchema>, Handler['run']]
+    if (!isTypeName(type))
+      throw new Error(`${JSON.stringify(type)} is no type: 1 to 64 of A-Z a-z 0-9 _ . : - are expected`)
+    // It would never be called: the server answers these itself, or says them.
+    if (isReservedType(type)) throw new Error(`${type} is a type of the protocol's own: choose another name`)
     if (this.handlers.has(type)) throw new Error(`There is a handler for ${type} already`)
+    if (typeof run !== 'function') throw new Error(`The handler for ${type} is not a function`)
     const { payload, room } = options
     this.handlers.set(type, { type, room, check: payload && payloadCheck(payload), run })
   }

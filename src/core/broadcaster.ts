@@ -49,6 +49,12 @@ export class Broadcaster {
     this.onPressure = onPressure
   }
 
+  /** The topic of this name to which messages are still on their way. */
+  busyTopic(name: string): Topic | undefined {
+    for (const topic of this.busy.keys()) if (topic.name === name) return topic
+    return undefined
+  }
+
   /** Whether a topic takes more messages now. */
   accepts(topic: Topic): boolean {
     const busy = this.busy.get(topic)

@@ -1,7 +1,7 @@
 /** Reading to a session what it has missed, from the log, until it is level with what is delivered live. */
 import { formatCursor } from '../protocol/cursor.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, toTimestamp } from './clock.ts'
 import type { Delivery } from './delivery.ts'
 import type { Fetching } from './fetching.ts'
 import { Gate } from './gate.ts'
@@ -94,19 +94,27 @@ export class CatchUp {
 
   /** Finds out what there is to read, and whether it is all there is. */
   async plan(session: Session, sources: readonly Source[]): Promise<Plan> {
-    const { log, line } = this.deps
+    const { log, line, maxReplayed } = this.deps
+    // A client may be ahead of its instance: it got its part of a broadcast that is still going round, and would get it again.
+    await line.reached(Math.min(log.head(), Math.max(0, ...sources.map(({ from }) => from))))
     const delivered = line.delivered
+    const counts: number[] = []
+    for (const { room, from } of sources) {
+      counts.push(from < delivered ? await log.count(topicOf(session, room), from) : 0)
+    }
+    // Where there is too much in all, each gets an equal part.
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    const share = total > maxReplayed ? Math.floor(maxReplayed / sources.length) : maxReplayed
     const from = new Map<string, number>()
     const gaps: Gap[] = []
     let replayed = 0
     let position = delivered
-    for (const source of sources) {
-      const topic = source.room === undefined ? userLog(session.userId) : roomLog(source.room)
-      const count = source.from < delivered ? await log.count(topic, source.from) : 0
+    for (const [n, source] of sources.entries()) {
+      const topic = topicOf(session, source.room)
+      const count = counts[n] ?? 0
       // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
       let start = count === 0 ? delivered : source.from
       const whole = isRecoverable(source.from, await log.completeness(topic))
-      const share = Math.floor(this.deps.maxReplayed / sources.length)
       if (count > share) start = await this.startOfLast(topic, share, delivered)
       if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
@@ -122,48 +130,76 @@ export class CatchUp {
 
   /** Closes the gate: the session hears nothing live until {@link run} has brought it level. */
   gate(session: Session, position: number): void {
+    const former = session.gate
     session.gate = new Gate(position)
+    for (const message of former?.release() ?? []) session.gate.hold(message)
   }
 
   /**
-   * Reads a plan to a gated session, and opens the gate.
+   * Reads a plan to a gated session, and opens the gate. A plan that is gated anew meanwhile takes the place of this one.
    * @param level called in the turn in which the session is level, after the last page and before anything live.
    */
   run(session: Session, plan: Plan, level: (replayed: number) => void): void {
+    const { clock, line, turns } = this.deps
+    const { gate } = session
+    const told = new Map<string, number>()
     let replayed = 0
     let full: number | undefined
-    const piece = (): void => {
-      const { gate } = session
-      if (session.closed || gate === undefined) return
-      const buffered = session.wire.bufferedBytes()
-      if (buffered > HIGH_WATER_BYTES) {
-        const now = this.deps.clock.monotonic()
+    const isOver = () => session.closed || gate === undefined || session.gate !== gate
+    const next = () => turns.take(() => void step().catch((error) => this.deps.end(session, TidingsError.from(error))))
+    const step = async (): Promise<void> => {
+      if (isOver() || gate === undefined) return
+      if (session.wire.bufferedBytes() > HIGH_WATER_BYTES) {
+        const now = clock.monotonic()
         full ??= now
         if (now - full > STALLED_MS) this.deps.close(session, CLOSE.slowConsumer, 'slow_consumer')
-        else setTimeout(() => this.deps.turns.take(piece), DRAIN_LOOK_MS)
+        else setTimeout(next, DRAIN_LOOK_MS)
         return
       }
       full = undefined
-      const upTo = this.deps.line.delivered
-      const page = this.read(session, topicsOf(session, plan.from), gate.position, upTo)
-      const handled = whenReady(page, ({ messages, last, length }) => {
-        if (session.closed) return
-        session.deliverAll(messages)
-        replayed += messages.length
-        gate.position = length < PAGE ? upTo : last
-        if (length < PAGE && this.deps.line.delivered === upTo) this.open(session, gate, () => level(replayed))
-        else this.deps.turns.take(piece)
-      })
-      if (handled instanceof Promise) handled.catch((error) => this.deps.end(session, TidingsError.from(error)))
+      const upTo = line.delivered
+      const topics = topicsOf(session, plan.from)
+      const page = await this.read(session, topics, gate.position, upTo)
+      await this.tellLost(session, topics, gate.position, plan, told)
+      if (isOver()) return
+      session.deliverAll(page.messages)
+      replayed += page.messages.length
+      gate.position = page.length < PAGE ? upTo : page.last
+      if (page.length < PAGE && line.delivered === upTo) this.open(session, gate, () => level(replayed))
+      else next()
     }
-    const first = (): void => {
-      try {
-        piece()
-      } catch (error) {
-        this.deps.end(session, TidingsError.from(error))
-      }
+    next()
+  }
+
+  /**
+   * Says what was removed from the log while the session was being read to, ahead of what is left.
+   * @param told up to where of each topic the client knows already that something is missing.
+   */
+  private async tellLost(
+    session: Session,
+    topics: ReadonlyMap<string, number>,
+    position: number,
+    plan: Plan,
+    told: Map<string, number>,
+  ): Promise<void> {
+    const { log, clock } = this.deps
+    const names = [...topics.keys()]
+    const known = await Promise.all(names.map((topic) => log.completeness(topic)))
+    const lost: string[] = []
+    for (const [n, topic] of names.entries()) {
+      const trimmed = known[n]?.trimmed ?? 0
+      const from = topics.get(topic) ?? 0
+      if (trimmed <= Math.max(position, from) || trimmed <= (told.get(topic) ?? 0)) continue
+      // What was missing from the beginning was said with the plan.
+      const isNew = told.has(topic) || !plan.gaps.some(({ room }) => topicOf(session, room) === topic)
+      told.set(topic, trimmed)
+      if (isNew) lost.push(topic)
     }
-    this.deps.turns.take(first)
+    if (lost.length === 0) return
+    const rooms = roomsOf(lost)
+    const cursor = formatCursor(position)
+    const payload = { ...(rooms && { rooms }), from: cursor, cursor }
+    session.send({ type: 'gap', payload, timestamp: toTimestamp(clock.now()) })
   }
 
   /** What a client that fetches has not had yet: what was delivered after its position, one page of it. */
@@ -223,6 +259,10 @@ export class CatchUp {
     const [first] = await this.deps.log.tail(topic, Math.max(count, 1), upTo)
     return first === undefined ? upTo : first.cursor - 1
   }
+}
+
+function topicOf(session: Session, room: string | undefined): string {
+  return room === undefined ? userLog(session.userId) : roomLog(room)
 }
 
 /** The rooms of a session that keep history, from a cursor on. */

@@ -61,9 +61,14 @@ export class Dispatcher {
       runMiddleware(middleware, context, () => {
         // Its time is up and its client has been told: what came through the middleware now would be answered twice.
         if (!context.cancelled) return this.handle(exchange, context)
-      }).catch((error) => {
-        throw this.reported(error, 'middleware')
-      }),
+      })
+        .catch((error) => {
+          throw this.reported(error, 'middleware')
+        })
+        .then(() => {
+          if (!context.cancelled && isUnanswered(exchange))
+            throw new TidingsError('forbidden', 'The application refused it')
+        }),
     )
   }
 
@@ -145,6 +150,12 @@ export class Dispatcher {
     if (marked) this.known.add(error)
     return error
   }
+}
+
+/** Whether somebody waits for an answer that nothing is going to give. */
+function isUnanswered({ frame, session, answered, pending, answeredElsewhere }: Exchange): boolean {
+  const isAwaited = frame.id !== undefined || answeredElsewhere
+  return isAwaited && !answered && pending === undefined && !session.closed
 }
 
 /** Promises of other makes too: a database's query is one, and runs only when it is waited for. */

@@ -100,7 +100,8 @@ export class Heartbeat {
     }
     if (now - session.lastPing >= intervalMs) {
       session.lastPing = now
-      const position = this.deps.position(session)
+      // Before `welcome` nothing was sent: a pong that brought a position back would acknowledge what is still to come.
+      const position = session.state === 'connecting' ? '' : this.deps.position(session)
       session.wire.probe(position)
       this.tellPosition(session, position)
     }

@@ -39,6 +39,7 @@ import { Router } from './router.ts'
 import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
 import { storedDelivery } from './stored-delivery.ts'
+import { roomTopic } from './topic.ts'
 import { Turns } from './turns.ts'
 import { Visitors } from './visitors.ts'
 import type { NativeTopics } from './wire.ts'
@@ -105,7 +106,8 @@ export class Hub {
     )
     const { attendances, states, slots } = this.backend
     const maxRooms = unlimited(config.limits.max_rooms)
-    this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms })
+    const busyTopic = (room: string) => this.delivery.broadcaster.busyTopic(roomTopic(room))
+    this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms, busyTopic })
     const { registry, delivery, rooms } = this
     const line = new DeliveryLine(storedDelivery({ registry, delivery, rooms: () => rooms }), log, store.head())
     store.onCommitted((batch, head) => line.push(batch, head))

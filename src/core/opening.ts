@@ -8,8 +8,6 @@ import type { Application } from './application.ts'
 import type { CatchUp, Plan, Source } from './catch-up.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Delivery } from './delivery.ts'
-import { errorFrame } from './exchange.ts'
-import { newCorrelationId } from './ids.ts'
 import type { Inbox } from './inbox.ts'
 import { announcedLimits } from './limits.ts'
 import type { DeliveryLine } from './line.ts'
@@ -37,6 +35,8 @@ export interface OpeningHub {
   readonly catchUp: CatchUp
   readonly inbox: Inbox
   readonly line: DeliveryLine
+  /** Tells a client what failed and writes it down; the connection goes on. */
+  fail(session: Session, error: TidingsError, frameId: undefined): void
 }
 
 /** Room names that one address may carry: more than `limits.max_rooms` would be refused one by one. */
@@ -193,6 +193,5 @@ function welcome(
 function sayRefused(hub: OpeningHub, session: Session, room: string, error: TidingsError): void {
   // A name outside the grammar is not repeated: it may be anything.
   const details = { ...error.details, ...(isRoomName(room) && { room }) }
-  const named = new TidingsError(error.errorName, error.message, { details })
-  session.send(errorFrame(named, newCorrelationId(), hub.clock))
+  hub.fail(session, new TidingsError(error.errorName, error.message, { details, cause: error.cause }), undefined)
 }

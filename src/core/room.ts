@@ -3,7 +3,7 @@ import type { Identity } from './identity.ts'
 import { MultiMap } from './multimap.ts'
 import type { Session } from './session.ts'
 import { roomLog } from './stored-topics.ts'
-import { Topic } from './topic.ts'
+import { roomTopic, Topic } from './topic.ts'
 
 /** What holds in a room. */
 export interface RoomRule {
@@ -34,10 +34,11 @@ export class Room {
   /** Members of this process by user: others are told of users, not of devices. */
   readonly members = new MultiMap<string, Session>()
 
-  constructor(name: string, rule: RoomRule) {
+  /** @param busy the topic of the room before it was left by all, where messages are still on their way to it. */
+  constructor(name: string, rule: RoomRule, busy?: Topic) {
     this.name = name
     this.rule = rule
-    this.topic = new Topic(`r:${name}`, name, rule.history.maxMessages > 0 ? roomLog(name) : undefined)
+    this.topic = busy ?? new Topic(roomTopic(name), name, rule.history.maxMessages > 0 ? roomLog(name) : undefined)
   }
 
   has(session: Session): boolean {

@@ -6,6 +6,7 @@ import type { Attendance, Attendances, RoomStates } from './ports/backend.ts'
 import type { Presence } from './presence.ts'
 import { Room, type RoomAction, type RoomRules } from './room.ts'
 import type { Session } from './session.ts'
+import type { Topic } from './topic.ts'
 
 /** A session that stands in a room and is not yet subscribed: what the client must hear first is sent in between. */
 export interface Entry {
@@ -22,10 +23,14 @@ export interface RoomsDeps {
   readonly presence: Presence
   /** Rooms that one session may be in. */
   readonly maxRooms: number
+  /** The topic of a room that was left by all while messages were on their way to it: who comes meanwhile receives them. */
+  readonly busyTopic: (room: string) => Topic | undefined
 }
 
 export class Rooms {
   private readonly rooms = new Map<string, Room>()
+  /** Who has entered a room, as its user's first, and is not subscribed to it yet: nobody was told of them. */
+  private readonly unannounced = new Set<string>()
   private readonly deps: RoomsDeps
 
   constructor(deps: RoomsDeps) {
@@ -81,7 +86,10 @@ export class Rooms {
     return whenReady(left, () => {
       const room = this.rooms.get(name) ?? this.open(name)
       room.members.add(session.userId, session)
-      return whenReady(this.deps.attendances.enter(name, session), (attendance) => entry(room, attendance, false))
+      return whenReady(this.deps.attendances.enter(name, session), (attendance) => {
+        if (attendance.changed) this.unannounced.add(personIn(room, session))
+        return entry(room, attendance, false)
+      })
     })
   }
 
@@ -111,7 +119,7 @@ export class Rooms {
       return
     }
     room.topic.subscribe(session, since)
-    if (!attendance.changed) return
+    if (!this.unannounced.delete(personIn(room, session))) return
     if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
     this.deps.presence.joined(room, session, attendance.participants)
   }
@@ -154,7 +162,7 @@ export class Rooms {
   }
 
   private open(name: string): Room {
-    const room = new Room(name, this.deps.rules.ruleFor(name))
+    const room = new Room(name, this.deps.rules.ruleFor(name), this.deps.busyTopic(name))
     this.rooms.set(name, room)
     return room
   }
@@ -162,8 +170,11 @@ export class Rooms {
   private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
     room.members.delete(session.userId, session)
     if (room.members.size === 0) this.rooms.delete(room.name)
+    const isLast = !room.members.has(session.userId)
+    const wasAnnounced = !(isLast && this.unannounced.delete(personIn(room, session)))
     return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {
-      if (changed) this.deps.presence.left(room, session, participants, gathered)
+      // Who was cut before `welcome` was never there for the others.
+      if (changed && wasAnnounced) this.deps.presence.left(room, session, participants, gathered)
       if (participants === 0) this.deps.states.occupied(room.name, false)
     })
   }
@@ -176,6 +187,10 @@ export class Rooms {
 }
 
 const WORDS: Record<RoomAction, string> = { join: 'join', publish: 'publish to', state: 'use the state of' }
+
+function personIn(room: Room, session: Session): string {
+  return `${room.name}\n${session.userId}`
+}
 
 function entry(room: Room, attendance: Attendance, already: boolean): Entry {
   return { room, attendance, already }

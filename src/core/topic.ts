@@ -154,6 +154,11 @@ export class Topic {
   }
 }
 
+/** The name of a room's topic. */
+export function roomTopic(room: string): string {
+  return `r:${room}`
+}
+
 /** The native topic of a user's connections with one encoding. */
 export function userTopic(encoding: Encoding, userId: string): string {
   return `${encoding.index}u:${userId}`

@@ -1,7 +1,5 @@
 import type { BuiltIn } from '../core/dispatch.ts'
-import { errorFrame } from '../core/exchange.ts'
 import type { Hub } from '../core/hub.ts'
-import { newCorrelationId } from '../core/ids.ts'
 import type { Session } from '../core/session.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
@@ -35,6 +33,6 @@ async function leaveForbidden(hub: Hub, session: Session): Promise<void> {
     if (hub.rules.allows(session.identity, room, 'join', true)) continue
     await hub.rooms.leave(session, room)
     const error = new TidingsError('forbidden', 'The new token does not allow this room', { details: { room } })
-    session.send(errorFrame(error, newCorrelationId(), hub.clock))
+    hub.fail(session, error, undefined)
   }
 }

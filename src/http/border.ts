@@ -1,4 +1,5 @@
 /** The border between the server and HTTP: every answer and every failure leaves here, in one shape, with its headers. */
+import { causeOf } from '../core/cause.ts'
 import { newCorrelationId } from '../core/ids.ts'
 import type { Log } from '../core/log.ts'
 import { type ErrorBody, TidingsError } from '../protocol/errors.ts'
@@ -64,7 +65,7 @@ export class Border {
     }
     if (error.status >= 500 && error.cause !== undefined)
       this.log.error('http_failed', { ...fields, error: error.cause })
-    else this.log.info('http_refused', { ...fields, reason: error.message })
+    else this.log.info('http_refused', { ...fields, reason: error.message, cause: causeOf(error) })
     return { error: { ...error.toBody(), correlation_id: correlationId } }
   }
 }

@@ -1,5 +1,6 @@
 /** The addresses at which clients connect. */
 import { Elysia, t } from 'elysia'
+import type { TidingsError } from '../protocol/errors.ts'
 import { upgrade } from '../transports/websocket.ts'
 import type { HttpDeps } from './deps.ts'
 import { knockOf } from './knock.ts'
@@ -18,14 +19,15 @@ const PARAMETERS = [
   header('Sec-WebSocket-Protocol', '`tidings.v1.json` or `tidings.v1.msgpack`, and `token.<JWT>` to bring a token.'),
 ]
 
-export function realtimeRoutes({ hub, door }: HttpDeps) {
+export function realtimeRoutes({ hub, door, border }: HttpDeps) {
   const app = new Elysia()
   for (const path of ['/realtime', ...ALIASES]) {
     app.get(
       path,
       async ({ request, server }) => {
         if (server === null) throw new Error('The server does not listen yet')
-        await upgrade(door, hub, knockOf(request, server), server)
+        const writeDown = (error: TidingsError) => border.tell(request, error).error.correlation_id
+        await upgrade(door, hub, knockOf(request, server), server, writeDown)
       },
       {
         detail: {

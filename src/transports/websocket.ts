@@ -2,7 +2,6 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun'
 import { errorFrame } from '../core/exchange.ts'
 import type { Hub } from '../core/hub.ts'
-import { newCorrelationId } from '../core/ids.ts'
 import { Session } from '../core/session.ts'
 import type { Wire } from '../core/wire.ts'
 import { type Encoded, type Encoding, encodingFor } from '../protocol/encoding.ts'
@@ -116,10 +115,17 @@ export function wantsUpgrade(request: Request): boolean {
 /**
  * Upgrades a request, or answers why not. With `?close_reason=1` the answer is a socket that says so and closes: a
  * browser's WebSocket cannot read the status of a refused handshake.
+ * @param writeDown called with a refusal that a socket is told of; gives the correlation id under which it is in the log.
  * @returns nothing where the request became a socket.
  * @throws TidingsError where the request is refused with a status.
  */
-export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server<SocketData>): Promise<void> {
+export async function upgrade(
+  door: Door,
+  hub: Hub,
+  knock: Knock,
+  server: Server<SocketData>,
+  writeDown: (error: TidingsError) => string,
+): Promise<void> {
   const { request, query } = knock
   let admitted: Admitted
   try {
@@ -132,7 +138,8 @@ export async function upgrade(door: Door, hub: Hub, knock: Knock, server: Server
     const error = TidingsError.from(thrown)
     if (query.get('close_reason') !== '1' || !wantsUpgrade(request)) throw error
     const { subprotocol } = door.credentialsOf(request, query)
-    if (accept(server, request, new Refusal(hub, error, refusalEncoding(query, subprotocol)), subprotocol)) return
+    const say = () => refusalEncoding(query, subprotocol).encode(errorFrame(error, writeDown(error), hub.clock))
+    if (accept(server, request, new Refusal(error, say), subprotocol)) return
     throw error
   }
   if (accept(server, request, new WebSocketConnection(hub, admitted), admitted.subprotocol)) return
@@ -154,18 +161,17 @@ function accept(
 
 /** A socket that was accepted only to say why it is refused. */
 class Refusal implements SocketData {
-  private readonly hub: Hub
   private readonly error: TidingsError
-  private readonly encoding: Encoding
+  private readonly say: () => Encoded
 
-  constructor(hub: Hub, error: TidingsError, encoding: Encoding) {
-    this.hub = hub
+  /** @param say makes the frame that tells of the error, once the socket is there. */
+  constructor(error: TidingsError, say: () => Encoded) {
     this.error = error
-    this.encoding = encoding
+    this.say = say
   }
 
   open(ws: Socket): void {
-    ws.send(this.encoding.encode(errorFrame(this.error, newCorrelationId(), this.hub.clock)))
+    ws.send(this.say())
     ws.close(this.error.close, this.error.errorName)
   }
 

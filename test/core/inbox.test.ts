@@ -7,7 +7,7 @@ const SMALL = { inbox: { max_messages: 3 } }
 async function comesBack(test: TestHub, deviceId = 'phone') {
   const { wire, session } = test.open('alice', {}, { deviceId })
   await until(() => session.state === 'open' && session.gate === undefined)
-  const { resume } = wire.frames[0]?.payload as { resume: object }
+  const { resume } = (wire.frames[0]?.payload ?? {}) as { resume: object }
   test.hub.close(session, 1000, '')
   return { resume, heard: wire.frames.flatMap(({ type, payload }) => (type === 'chat' ? [payload] : [])), session }
 }

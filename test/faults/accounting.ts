@@ -147,7 +147,11 @@ export function holds(ledger: Ledger, applications: readonly Application[]): voi
   const breaches = audit(ledger, applications)
   if (breaches.length === 0) return
   const lines = [...Map.groupBy(breaches, ({ kind }) => kind)].map(
-    ([kind, all]) => `${kind}: ${all.length}\n  ${all.slice(0, 5).map(({ what }) => what).join('\n  ')}`,
+    ([kind, all]) =>
+      `${kind}: ${all.length}\n  ${all
+        .slice(0, 5)
+        .map(({ what }) => what)
+        .join('\n  ')}`,
   )
   throw new Error(`the accounts do not agree\n${lines.join('\n')}`)
 }

@@ -1,5 +1,9 @@
 /** Every fault, in the order of their numbers. */
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
+import { joinRace } from './join-race.ts'
+import { orderOnOneConnection } from './order-on-one-connection.ts'
 
-export const FAULTS: readonly Fault<never>[] = [cutAndResume].sort((a, b) => a.number - b.number) as never
+export const FAULTS: readonly Fault<never>[] = [cutAndResume, joinRace, orderOnOneConnection].sort(
+  (a, b) => a.number - b.number,
+) as never

@@ -83,8 +83,7 @@ export const cutAndResume: Fault<Size> = {
           await Bun.sleep(chance.below(100))
         }
         proxy.set({ cutAfterBytes: 0 })
-      }
-      else if (way === 4) device.abandon()
+      } else if (way === 4) device.abandon()
       else {
         // Cut, and cut again while it comes back.
         proxy.cut()
@@ -105,8 +104,14 @@ export const cutAndResume: Fault<Size> = {
     await Promise.all(devices.map(({ device }) => device.reaches(last)))
 
     const all = devices.map(({ device }) => device)
-    holds(ledger, all.map(({ app }) => app))
-    none('sent out of order', all.flatMap(({ breaches }) => breaches))
+    holds(
+      ledger,
+      all.map(({ app }) => app),
+    )
+    none(
+      'sent out of order',
+      all.flatMap(({ breaches }) => breaches),
+    )
     const notRecovered = sum(all, ({ notRecovered }) => notRecovered)
     must(notRecovered === 0, `${notRecovered} times something was said to be missing that was not`)
     const resumed = all.flatMap(({ resumeMs }) => resumeMs)

@@ -50,3 +50,8 @@ export function none(what: string, found: readonly string[]): void {
 export function must(condition: boolean, otherwise: string): asserts condition {
   if (!condition) throw new Error(otherwise)
 }
+
+/** The fault cannot be tried on this machine; the message says what it needs. */
+export class Skipped extends Error {
+  override readonly name = 'Skipped'
+}

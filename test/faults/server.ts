@@ -89,7 +89,10 @@ export class FaultServer implements AsyncDisposable {
     void this.listen(child.stderr)
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`the server ended: ${this.complaints.join('\n')}`)
-      return await fetch(`${this.url}/healthz`).then(({ ok }) => ok, () => false)
+      return await fetch(`${this.url}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
     })
   }
 

@@ -26,7 +26,7 @@ test('a member that joins again is brought the history that it asks for', async 
   const last = await alice.request({ type: 'join_room', payload: { room: 'kept', history: 2 } })
   expect(last.payload).toMatchObject({ replayed: 2, participant_count: 2 })
   expect(await counted(alice)).toEqual({ history: [2, 3], live: [] })
-  const { cursor } = acks[0]?.payload as { cursor: string }
+  const { cursor } = (acks[0]?.payload ?? {}) as { cursor: string }
   const since = await alice.request({ type: 'join_room', payload: { room: 'kept', since: cursor } })
   expect(since.payload).toMatchObject({ recovered: true, replayed: 3 })
   expect(await counted(alice)).toEqual({ history: [1, 2, 3], live: [] })

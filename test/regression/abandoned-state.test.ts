@@ -23,6 +23,7 @@ test('the store hears when a room is left by the last and when somebody is there
     attendances: new EmbeddedAttendances({ registry: new Registry(), room: (name) => rooms.get(name) }),
     presence: new Presence(test.hub.clock, 0, () => {}),
     maxRooms: 1,
+    busyTopic: () => undefined,
   })
   const { session } = test.open('alice')
   const join = async () => rooms.subscribe(session, await rooms.enter(session, 'board'), 0)

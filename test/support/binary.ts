@@ -16,6 +16,8 @@ export interface BinaryOptions {
   /** Files to find in the working directory. */
   readonly files?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
+  /** The limit of open files. */
+  readonly openFiles?: number
 }
 
 /** Starts `dist/tidings serve` in a folder of its own. It is killed at the end of the scope. */
@@ -26,8 +28,10 @@ export async function startBinary(options: BinaryOptions = {}) {
   const config = testConfig({ ...options.config, auth: { ...options.config?.auth, secret } })
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(config))
   for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(folder, name), text)
+  const { openFiles, app } = options
+  const limited = openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]
   const child = Bun.spawn(
-    [BINARY, 'serve', '--config', 'settings.json', ...(options.app === undefined ? [] : ['--app', options.app])],
+    [...limited, BINARY, 'serve', '--config', 'settings.json', ...(app === undefined ? [] : ['--app', app])],
     {
       cwd: folder,
       env: { PATH: process.env.PATH, TIDINGS_LOG_LEVEL: 'debug', ...options.env },

@@ -1,5 +1,6 @@
 /** A client that is a TCP socket and nothing more: it can be silent, stop reading, and say what no library would. */
 import { connect, type Socket } from 'node:net'
+import type { ErrorBody } from '../../src/protocol/errors.ts'
 import { Changes } from '../../src/testing/waiting.ts'
 
 export interface Head {
@@ -7,9 +8,9 @@ export interface Head {
   readonly headers: Headers
 }
 
+/** A refusal: every one has this shape. */
 export interface Answer extends Head {
-  // biome-ignore lint/suspicious/noExplicitAny: a test names the fields that it expects; a wrong one fails there.
-  readonly body: any
+  readonly body: { readonly error: ErrorBody & { readonly correlation_id: string } }
 }
 
 export interface RawFrame {
@@ -144,7 +145,8 @@ export class RawSocket {
       return { body }
     })
     const isJson = headers.get('content-type')?.includes('json') ?? false
-    return { status, headers, body: isJson ? JSON.parse(text.body) : text.body }
+    if (!isJson) throw new Error(`${status} without JSON: ${text.body}`)
+    return { status, headers, body: JSON.parse(text.body) }
   }
 
   /** Takes the next frame. */
