@@ -96,6 +96,11 @@ export class Primary {
     return why === undefined ? undefined : `No connection to Redis (${this.options.address.name}): ${why}`
   }
 
+  /** The connection for commands, for what needs no answer and no epoch; absent while there is none. */
+  get redis(): Redis | undefined {
+    return this.commandLink.connection?.redis
+  }
+
   /**
    * Asks Redis something, in the epoch that is known; where it is another one, that is learned and the question repeated.
    * @param question MUST be repeatable.

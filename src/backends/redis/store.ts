@@ -3,9 +3,11 @@ import type { Clock } from '../../core/clock.ts'
 import { CursorClock } from '../../core/cursor-clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { RoomStates } from '../../core/ports/backend.ts'
+import type { Bus } from '../../core/ports/bus.ts'
 import type { MessageLog } from '../../core/ports/log.ts'
 import { parseAddress } from './address.ts'
 import { BackendError } from './backend-error.ts'
+import { RedisBus } from './bus.ts'
 import { Keys } from './keys.ts'
 import { Line } from './log/line.ts'
 import { Maintenance } from './log/maintenance.ts'
@@ -51,6 +53,7 @@ export interface RedisStoreOptions {
 export interface RedisStore {
   readonly messages: MessageLog & Required<Pick<MessageLog, 'interest' | 'onGap'>>
   readonly states: RoomStates
+  readonly bus: Bus
   /** Counts, since the start. */
   readonly counters: () => RedisCounters
   /** Writes what is waiting and disconnects. Can be called again. */
@@ -60,6 +63,8 @@ export interface RedisStore {
 export interface RedisCounters {
   /** Bus messages that were none of ours: damaged, too large, of another version, or of an epoch that is over. */
   readonly busIgnored: number
+  /** Messages for other instances that were lost because Redis took none. */
+  readonly busDropped: number
   /** How often this instance has read what it had missed from the log. */
   readonly lineLevelled: number
 }
@@ -70,6 +75,8 @@ const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 const MAX_BUS_BYTES = 8 * 1024 * 1024
 /** Milliseconds for which a start waits for Redis: longer than its own start with some data to read. */
 const START_PATIENCE_MS = 10_000
+/** What is published to it concerns every instance. */
+const EVERYBODY = 'all'
 
 /**
  * Connects to Redis and waits until messages can be stored and are told.
@@ -78,7 +85,7 @@ const START_PATIENCE_MS = 10_000
 export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
   const { clock, horizonMs, idempotencyMs, log, minReplicas } = options
   // A process that takes another one's place under the same name must not be taken for it.
-  const instance = `${options.instance}-${crypto.getRandomValues(new Uint8Array(6)).toBase64({ alphabet: 'base64url' })}`
+  const instance = `${options.instance.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40)}-${crypto.getRandomValues(new Uint8Array(6)).toBase64({ alphabet: 'base64url' })}`
   const address = parseAddress(options.url)
   const keys = new Keys(options.prefix)
   const wallMs = (): number => clock.now()
@@ -117,6 +124,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     maxQueueBytes: options.maxQueueBytes ?? MAX_QUEUE_BYTES,
     head: () => teller.head,
   })
+  const bus = new RedisBus({ keys, instance, redis: () => primary.redis, log })
   const ownChannel = keys.instanceChannel(instance)
   const markers = new Markers({
     primary,
@@ -131,6 +139,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     topics: new Topics(keys, monotonic),
     markers,
     ownChannel,
+    bus,
     clock: cursorClock,
     monotonic,
     missed: new Missed({ markers, reader, recent, teller, originOf: (id) => writer.originOf(id) }),
@@ -157,6 +166,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     await positions.flush()
     positions.close()
     line.close()
+    bus.close()
     primary.stop()
   }
 
@@ -171,10 +181,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
           ),
         )
       }, options.startPatienceMs ?? START_PATIENCE_MS)
-      line.live().then(() => {
+      const ready = async (): Promise<void> => {
+        await line.live()
+        await line.interest(EVERYBODY, true)
         clearTimeout(timeout)
-        resolve()
-      })
+      }
+      ready().then(resolve, reject)
     })
   } catch (error) {
     await close()
@@ -184,7 +196,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
   return {
     messages,
     states,
-    counters: () => ({ busIgnored: line.ignored, lineLevelled: line.levelled }),
+    bus,
+    counters: () => ({ busIgnored: line.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),
     close: () => messages.close(),
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Entry, Retention, StoredMessage } from '../../../core/ports/log.ts'
 import { FORMAT } from '../keys.ts'
+import { splitLines } from '../lines.ts'
 
 /** A stored message, as it was told by the script that stored it. */
 export interface Told {
@@ -39,7 +40,10 @@ export function formatDetails({ id, device, origin, retention }: Entry): string 
 
 /** Reads what came on a topic's channel. */
 export function parseTold(topic: string, text: string): Told | undefined {
-  const [format, kind, epoch = '', cursor = '', previous = '', at = '', details = '', body] = lines(text, MESSAGE_LINES)
+  const [format, kind, epoch = '', cursor = '', previous = '', at = '', details = '', body] = splitLines(
+    text,
+    MESSAGE_LINES,
+  )
   if (format !== FORMAT || kind !== 'm' || body === undefined || !NAME.test(epoch)) return undefined
   if (!CURSOR.test(cursor) || !CURSOR.test(previous) || !/^\d{1,16}(\.\d+)?$/.test(at)) return undefined
   const known = parseDetails(details)
@@ -51,24 +55,10 @@ export function parseTold(topic: string, text: string): Told | undefined {
 
 /** Reads what came on the instance's own channel. */
 export function parseMarker(text: string): Marker | undefined {
-  const [format, kind, epoch = '', name = '', last = '', since = '', more] = lines(text, MARKER_LINES)
+  const [format, kind, epoch = '', name = '', last = '', since = '', more] = splitLines(text, MARKER_LINES)
   if (format !== FORMAT || kind !== 'M' || more !== undefined) return undefined
   if (!NAME.test(epoch) || !NAME.test(name) || !CURSOR.test(last) || !CURSOR.test(since)) return undefined
   return { kind: 'marker', epoch, name, last: Number(last), since: Number(since) }
-}
-
-/** The first lines of a text, and the rest of it as one. */
-function lines(text: string, count: number): string[] {
-  const found: string[] = []
-  let from = 0
-  while (found.length < count) {
-    const end = text.indexOf('\n', from)
-    if (end === -1) break
-    found.push(text.slice(from, end))
-    from = end + 1
-  }
-  found.push(text.slice(from))
-  return found
 }
 
 function parseDetails(text: string) {

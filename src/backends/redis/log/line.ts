@@ -8,6 +8,8 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
+import type { RedisBus } from '../bus.ts'
+import { isBusText } from '../bus-envelope.ts'
 import { reasonOf } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
 import type { Primary } from '../primary.ts'
@@ -25,6 +27,8 @@ export interface LineOptions {
   readonly markers: Markers
   /** The channel that only this instance hears. */
   readonly ownChannel: string
+  /** Where what is stored nowhere goes; it is told whether the line stands or not. */
+  readonly bus: RedisBus
   readonly clock: CursorClock
   readonly monotonic: () => number
   readonly missed: Missed
@@ -158,14 +162,22 @@ export class Line {
   }
 
   private parse(channel: string, data: Buffer): Heard | undefined {
-    const { maxMessageBytes, ownChannel, primary, topics } = this.options
+    const { bus, maxMessageBytes, ownChannel, primary, teller, topics } = this.options
     const topic = topics.find(channel)
-    const told = topic && data.length <= maxMessageBytes ? parseTold(topic.name, data.toString()) : undefined
-    const marker = channel === ownChannel && data.length <= maxMessageBytes ? parseMarker(data.toString()) : undefined
+    // What comes of a topic that was just released is nobody's fault.
+    if (topic === undefined && channel !== ownChannel) return undefined
+    const text = data.length <= maxMessageBytes ? data.toString() : ''
+    if (isBusText(text)) {
+      // What was stored before it is told before it.
+      teller.flush()
+      if (!bus.hear(topic?.name, text)) this.ignored++
+      return undefined
+    }
+    const told = topic && parseTold(topic.name, text)
+    const marker = topic === undefined ? parseMarker(text) : undefined
     const epoch = told?.epoch ?? marker?.epoch
     if (epoch === undefined) {
-      // What comes of a topic that was just released is nobody's fault.
-      if (topic !== undefined || channel === ownChannel) this.ignored++
+      this.ignored++
       return undefined
     }
     if (epoch !== primary.epoch?.name) {
