@@ -43,8 +43,8 @@ function take({ type, payload, sender, cursor: position, history }: Record<strin
     case 'server_draining':
       backAfter = payload.reconnect_after_ms
       break
-    case 'said':
-      console.log(`${sender.user_id}: ${payload}`)
+    case 'chat':
+      console.log(`${sender.user_id}: ${payload.text}`)
       break
   }
   // After the message was written down: a crash in between brings it again, and loses nothing.

@@ -11,12 +11,13 @@ import type { StoreOptions } from './backends/embedded/log/store.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { sleep } from './core/drain.ts'
+import { aborted, sleep } from './core/drain.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
 import { builtIns } from './handlers/index.ts'
 import { MAX_BODY_FRAMES } from './http/body.ts'
 import type { SignToken } from './http/development.ts'
+import { ListenError } from './http/listen-error.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
@@ -100,8 +101,11 @@ function assemble(
     verifier.close?.()
     await hub.backend.close()
   }
-  const stop = async () => {
-    await hub.reporter.run('stop', app.hooks.onStop, (hook) => hook())
+  /** @param deadline ends the wait for the application's hooks. */
+  const stop = async (deadline?: AbortSignal) => {
+    const hooks = hub.reporter.run('stop', app.hooks.onStop, (hook) => hook()).then(() => true)
+    const finished = deadline === undefined ? await hooks : await Promise.race([hooks, aborted(deadline)])
+    if (!finished) hub.reporter.report(new Error('onStop has not finished within drain.deadline_ms'), 'stop')
     await release()
   }
   /** To be told of the server as soon as it listens: deliveries go through its native topics. */
@@ -124,7 +128,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     // The admin's first: where its address is taken, no client has come in yet.
     adminServer = listenForAdmins(config, http.adminSite)
     const { host: hostname, port } = config.server
-    server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub) })
+    const setting = 'server.host and server.port, or --port'
+    server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub), setting })
   } catch (error) {
     // Whoever cannot start leaves nothing behind: no timer, no lock on the store.
     await adminServer?.stop(true)
@@ -148,8 +153,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log.info('server_draining', { reason, connections: hub.registry.size })
       if (delay_ms > 0) await sleep(delay_ms, abort.signal)
       await hub.drain(reason, abort.signal)
+      await stop(abort.signal)
       clearTimeout(deadline)
-      await stop()
       await server.stop(true)
       await adminServer?.stop(true)
       log.info('server_stopped', { reason })
@@ -215,17 +220,24 @@ interface Address {
   readonly hostname: string
   readonly port: number
   readonly websocket?: ReturnType<typeof websocketHandler>
+  /** Where the address comes from, for the operator. */
+  readonly setting: string
 }
 
-function listen(site: AnyElysia, config: Config, address: Address): Server<SocketData> {
-  site.listen({
-    ...address,
-    // Two servers would share the port silently, each with half of the clients.
-    reusePort: false,
-    development: false,
-    idleTimeout: REQUEST_TIMEOUT_S,
-    maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
-  })
+/** @throws ListenError where the address is taken or none of this machine. */
+function listen(site: AnyElysia, config: Config, { setting, ...address }: Address): Server<SocketData> {
+  try {
+    site.listen({
+      ...address,
+      // Two servers would share the port silently, each with half of the clients.
+      reusePort: false,
+      development: false,
+      idleTimeout: REQUEST_TIMEOUT_S,
+      maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
+    })
+  } catch (error) {
+    throw new ListenError(address.hostname, address.port, setting, error)
+  }
   const server = site.server as Server<SocketData> | null
   if (server === null) throw new Error('The server did not start to listen')
   return server
@@ -236,7 +248,7 @@ function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<So
   if (address === undefined || site === undefined) return undefined
   const colon = address.lastIndexOf(':')
   const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return listen(site, config, { hostname, port: Number(address.slice(colon + 1)) })
+  return listen(site, config, { hostname, port: Number(address.slice(colon + 1)), setting: 'admin.listen' })
 }
 
 function urlOf(server: Server<SocketData>): string {

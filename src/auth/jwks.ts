@@ -3,6 +3,7 @@
 import { type Log, silentLog } from '../core/log.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isUrl, readSource } from './jwks-source.ts'
+import { KeySetError } from './key-set-error.ts'
 import { type PublicKey, parseJwks, selectKey } from './keys.ts'
 
 /** Age at which a set is read again. A key that its issuer withdrew is honoured for at most about this long. */
@@ -50,11 +51,15 @@ export class Jwks {
     return key
   }
 
-  /** Reads the set now, whatever its age. Rejects where that fails; the keys there were stay in use. */
+  /** Reads the set now, whatever its age. Rejects with a `KeySetError` where that fails; the keys there were stay in use. */
   async reload(): Promise<void> {
     // A read that is under way may have begun before the change that the operator wants to see.
     while (this.#loading) await this.#loading.catch(ignore)
-    await this.#load()
+    try {
+      await this.#load()
+    } catch (cause) {
+      throw new KeySetError(`auth.jwks cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    }
   }
 
   /** Ends a read that is under way. */

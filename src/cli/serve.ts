@@ -88,12 +88,12 @@ async function serveHere(given: Arguments, terminal: Terminal): Promise<number> 
   }
 }
 
+/** Errors whose message says what to do: where they were thrown helps nobody. */
+const OPERATORS_ERRORS: ReadonlySet<string> = new Set(['StoreError', 'KeySetError', 'ListenError'])
+
 /** Of the errors that operators meet, what to do; of any other, where it was thrown. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'StoreError') return error.message
-  if ('code' in error && error.code === 'EADDRINUSE') {
-    return 'the port is in use; stop what listens there, or choose another with --port'
-  }
+  if (OPERATORS_ERRORS.has(error.name)) return error.message
   return error.stack ?? error.message
 }

@@ -302,9 +302,8 @@ export class TidingsClient<App = unknown> {
 
   /** @param room absent: the inbox. */
   #gap(room: string | undefined, since: string | undefined): void {
-    const where = room === undefined ? { inbox: true } : { rooms: [room] }
-    const payload = { ...where, from: since, cursor: this.#intake.position.cursor }
-    this.#intake.handOn({ type: 'gap', payload, ...(room !== undefined && { room }), timestamp: Date.now() / 1000 })
+    const payload = { ...(room && { rooms: [room] }), from: since, cursor: this.#intake.position.cursor }
+    this.#intake.handOn({ type: 'gap', payload, ...(room && { room }), timestamp: Date.now() / 1000 })
   }
 
   async #sendLeave(room: string): Promise<void> {

@@ -39,10 +39,10 @@ export interface ServerEvents {
   presence: { room_id: string; participant_count: number; joined?: Person[]; left?: Person[] }
   room_state_changed: { room_id: string; patch: object; version: number; by: Person }
   /**
-   * Something may be missing between `from` and what follows, in these rooms or in the inbox. Said by the client itself,
-   * after the welcome or a join that told so.
+   * Something may be missing after `from`, in these rooms; without rooms, in the inbox too. Said by the server, and by the
+   * client itself after a welcome or a join that told so.
    */
-  gap: { rooms?: string[]; inbox?: true; from?: string; cursor?: string }
+  gap: { rooms?: string[]; from?: string; cursor?: string }
   lagged: { room: string; from: string; to: string }
   rate_limited: { retry_after_ms: number }
   token_expiring: { expires_in_ms: number }

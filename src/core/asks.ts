@@ -17,6 +17,7 @@ export interface Answers {
 
 interface Ask {
   expected: number
+  readonly enough: number
   readonly answers: Map<string, unknown>
   readonly timer: ReturnType<typeof setTimeout>
   readonly resolve: (answers: Answers) => void
@@ -42,16 +43,21 @@ export class Asks {
   /**
    * Opens an ask. `publish` is given the `ack_id` to send along and says how many clients receive it; the promise
    * resolves when all have answered or the time is up.
+   * @param enough answers after which nobody is waited for any more.
    * @throws TidingsError `unavailable` where too many asks are open, and what `publish` throws.
    */
-  async ask(timeoutMs: number, publish: (ackId: string) => Promise<number> | number): Promise<Answers> {
+  async ask(
+    timeoutMs: number,
+    publish: (ackId: string) => Promise<number> | number,
+    enough = Number.POSITIVE_INFINITY,
+  ): Promise<Answers> {
     if (this.open.size >= MAX_OPEN_ASKS) {
       throw new TidingsError('unavailable', 'Too many answers are being waited for', { retryAfterMs: timeoutMs })
     }
     const ackId = newAckId()
     const { promise, resolve } = Promise.withResolvers<Answers>()
     const timer = setTimeout(() => this.close(ackId), timeoutMs)
-    const ask: Ask = { expected: Number.POSITIVE_INFINITY, answers: new Map(), timer, resolve }
+    const ask: Ask = { expected: Number.POSITIVE_INFINITY, enough, answers: new Map(), timer, resolve }
     this.open.set(ackId, ask)
     try {
       ask.expected = await publish(ackId)
@@ -60,7 +66,7 @@ export class Asks {
       this.close(ackId)
       throw error
     }
-    if (ask.answers.size >= ask.expected) this.close(ackId)
+    if (isOver(ask)) this.close(ackId)
     return promise
   }
 
@@ -69,7 +75,7 @@ export class Asks {
     const ask = this.open.get(ackId)
     if (ask === undefined || ask.answers.has(connectionId)) return
     ask.answers.set(connectionId, result)
-    if (ask.answers.size >= ask.expected) this.close(ackId)
+    if (isOver(ask)) this.close(ackId)
   }
 
   /** Ends all asks with what has come. */
@@ -86,4 +92,8 @@ export class Asks {
     const missing = Number.isFinite(ask.expected) ? ask.expected - answers.length : 0
     ask.resolve({ answers, missing: Math.max(0, missing) })
   }
+}
+
+function isOver({ answers, expected, enough }: Ask): boolean {
+  return answers.size >= Math.min(expected, enough)
 }

@@ -1,7 +1,7 @@
 /** What a handler or middleware is given for one frame: who sent it, the room it means, and ways to speak. */
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord, type Target } from '../protocol/frames.ts'
-import { AckTimeout } from './asks.ts'
+import { AckTimeout, type Answer } from './asks.ts'
 import type { Exchange } from './exchange.ts'
 import type { Log, LogFields } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
@@ -13,8 +13,8 @@ import type { Session } from './session.ts'
 /** Sending to anybody, in the server's name. */
 export interface Voice {
   publish(to: Recipient, type: string, payload: unknown, except?: Session): MaybePromise<Published>
-  /** Sends an event that wants an answer and gives all answers that came in time. */
-  ask(to: Recipient, type: string, payload: unknown, timeoutMs: number): Promise<unknown[]>
+  /** Sends an event that wants an answer and gives the first that comes in time. */
+  askOne(to: Recipient, type: string, payload: unknown, timeoutMs: number): Promise<Answer | undefined>
 }
 
 /** The sender, as the server knows it. */
@@ -143,9 +143,9 @@ export class Context {
     return async (type: string, payload: unknown, options: { timeoutMs: number }): Promise<unknown> => {
       const { userId, deviceId } = this.session
       const to: Recipient = { kind: 'device', userId, deviceId }
-      const answers = await this.deps.voice.ask(to, type, payload, options.timeoutMs)
-      if (answers.length === 0) throw new AckTimeout(options.timeoutMs)
-      return answers[0]
+      const answer = await this.deps.voice.askOne(to, type, payload, options.timeoutMs)
+      if (answer === undefined) throw new AckTimeout(options.timeoutMs)
+      return answer.result
     }
   }
 

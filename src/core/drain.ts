@@ -48,6 +48,14 @@ function leave({ clock, close }: DrainDeps, session: Session, reason: string, wi
   close(session, CLOSE.serviceRestart, 'draining')
 }
 
+/** Resolves with `false` as soon as the signal says so. */
+export function aborted(signal: AbortSignal): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(false)
+    else signal.addEventListener('abort', () => resolve(false), { once: true })
+  })
+}
+
 /** Resolves after `ms` milliseconds, or as soon as the signal says so. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

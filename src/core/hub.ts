@@ -155,8 +155,10 @@ export class Hub {
     })
     this.voice = {
       publish: (to, type, payload, except) => this.publish({ to, type, payload, except }),
-      ask: async (to, type, payload, timeoutMs) =>
-        (await this.ask(to, type, payload, timeoutMs)).answers.map(({ result }) => result),
+      askOne: async (to, type, payload, timeoutMs) => {
+        const { answers } = await this.ask(to, type, payload, timeoutMs, 1)
+        return answers[0]
+      },
     }
     const router = new Router({
       publisher: this.publisher,
@@ -305,18 +307,23 @@ export class Hub {
     return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
   }
 
-  /** Publishes an event that wants answers; resolves when all have come or the time is up. */
+  /** Publishes an event that wants answers; resolves when all have come, or enough of them, or the time is up. */
   async ask(
     to: Recipient,
     type: string,
     payload: unknown,
     timeoutMs: number,
+    enough?: number,
   ): Promise<Answers & { published: Published }> {
     let published: Published | undefined
-    const answers = await this.asks.ask(timeoutMs, async (ackId) => {
-      published = await this.publish({ to, type, payload, ackId })
-      return published.online
-    })
+    const answers = await this.asks.ask(
+      timeoutMs,
+      async (ackId) => {
+        published = await this.publish({ to, type, payload, ackId })
+        return published.online
+      },
+      enough,
+    )
     return { ...answers, published: published as Published }
   }
 

@@ -1,6 +1,9 @@
 /** Questions about who is connected and what holds in rooms, as operators ask them. Answers are of this moment. */
+import { formatCursor } from '../protocol/cursor.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
 import { toTimestamp } from './clock.ts'
 import type { Hub } from './hub.ts'
+import { Message } from './message.ts'
 import { type Page, pageOf } from './paging.ts'
 import { lastSeenOf } from './records.ts'
 import type { Room } from './room.ts'
@@ -171,6 +174,24 @@ export async function isRoomKnown(hub: Hub, name: string): Promise<boolean> {
   const { attendances, states, log } = hub.backend
   if ((await attendances.count(name)) > 0 || (await states.get(name)) !== undefined) return true
   return (await log.count(roomLog(name), 0)) > 0
+}
+
+/**
+ * A page of what a room keeps, oldest first: frames as its members got them.
+ * @param after the cursor behind which the page begins; 0: at the oldest.
+ */
+export async function pageOfHistory(
+  hub: Hub,
+  name: string,
+  after: number,
+  limit: number,
+): Promise<{ items: ServerFrame[]; next: string | null }> {
+  const rows = await hub.backend.log.read({ topics: [roomLog(name)] }, after, hub.line.delivered, limit)
+  const last = rows.at(-1)
+  return {
+    items: rows.map(({ body, cursor }) => Message.stored(body, cursor).frame),
+    next: last === undefined || rows.length < limit ? null : formatCursor(last.cursor),
+  }
 }
 
 export async function describeRoom(hub: Hub, name: string, cursor = hub.position()): Promise<RoomDescription> {

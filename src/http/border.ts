@@ -47,6 +47,8 @@ export class Border {
   refusal(request: Request, error: TidingsError, body: FailureBody): Response {
     const response = this.answer(request, body, error.status)
     for (const [name, value] of Object.entries(errorHeaders(error))) response.headers.set(name, value)
+    // Whoever wanted a WebSocket does nothing else with this connection: left open, each refusal would hold a descriptor.
+    if (request.headers.has('upgrade')) response.headers.set('connection', 'close')
     return response
   }
 

@@ -1,7 +1,9 @@
 /** The rooms: a list, and what holds in one. */
 import { Elysia, t } from 'elysia'
-import { describeRoom, isRoomKnown, pageOfRooms } from '../core/queries.ts'
+import { describeRoom, isRoomKnown, pageOfHistory, pageOfRooms } from '../core/queries.ts'
+import { parseCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
 import { adminOnly } from './admin-guard.ts'
 import type { HttpDeps } from './deps.ts'
 import { fromPosition, invalidPosition, onlyKnown, pageSize, toPosition } from './input.ts'
@@ -28,6 +30,20 @@ const Description = t.Object(
     cursor: t.String({ description: 'A position that includes what is told here.' }),
   },
   { title: 'Room', description: 'A room as its members see it.' },
+)
+
+const Stored = t.Unsafe<ServerFrame>(
+  t.Object(
+    {
+      type: t.String(),
+      payload: t.Optional(t.Unknown()),
+      id: t.String(),
+      room: t.String(),
+      cursor: t.String({ description: 'Where it stands in the log.' }),
+      timestamp: t.Number({ description: 'When it was published. Seconds since 1970.' }),
+    },
+    { additionalProperties: true, title: 'StoredMessage', description: 'A frame as the members of the room got it.' },
+  ),
 )
 
 const ListQuery = t.Object(paging)
@@ -65,7 +81,34 @@ export function roomRoutes(deps: HttpDeps) {
         },
       },
     )
+    .get(
+      '/realtime/rooms/:room/history',
+      async ({ params, query, request }) => {
+        onlyKnown(request, Object.keys(ListQuery.properties))
+        if (!(await isRoomKnown(hub, params.room))) throw new TidingsError('not_found')
+        return pageOfHistory(hub, params.room, cursorOf(query.after), pageSize(query.limit))
+      },
+      {
+        params: t.Object({ room: RoomName }),
+        query: ListQuery,
+        response: { 200: PageOf(Stored, 'History'), ...failures(400, 401, 404) },
+        detail: {
+          operationId: 'getRoomHistory',
+          summary: 'What a room keeps, oldest first',
+          description: '`after` is a cursor; `next` of a page is the cursor of its last message.',
+        },
+      },
+    )
 }
+
+/** `after` of a history is a cursor: a page may also begin where somebody was. */
+function cursorOf(after: string | undefined): number {
+  const cursor = parseCursor(after ?? '0')
+  if (cursor === undefined) throw new TidingsError('invalid_message', 'Invalid after: a cursor is expected', AFTER)
+  return cursor
+}
+
+const AFTER = { details: { field: 'after' } }
 
 function positionOf(after: string | undefined): string | undefined {
   if (after === undefined) return undefined

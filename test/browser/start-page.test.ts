@@ -32,7 +32,7 @@ describe.skipIf(NO_BROWSER !== undefined)('the start page', () => {
     await page.press('#text', 'Enter')
   }
 
-  for (const transport of ['websocket']) {
+  for (const transport of ['websocket', 'sse', 'poll']) {
     test(
       `lets two tabs talk, the second over ${transport}, and asks nobody but its own server`,
       async () => {

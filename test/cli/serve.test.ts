@@ -63,7 +63,7 @@ describe('production', () => {
     const { port } = new URL(await first.printed(ADDRESS))
     await using second = tidingsProcess(['serve', '--dev', `--port=${port}`, '--store.path=:memory:'])
     expect(await second.exitCode()).toBe(1)
-    expect(second.output()).toContain('choose another with --port')
+    expect(second.output()).toContain('or --port): the port is in use')
   })
 })
 

@@ -157,7 +157,7 @@ describe('an inbox', () => {
     await alice.connect()
     await until(() => heard.length === 2)
     expect(heard).toEqual([3, 4])
-    expect(gaps).toEqual([{ inbox: true, from: expect.any(String), cursor: expect.any(String) }])
+    expect(gaps).toEqual([{ from: expect.any(String), cursor: expect.any(String) }])
   })
 })
 

@@ -71,3 +71,17 @@ describe('an ask', () => {
     expect((await Promise.all(all)).every(({ missing }) => missing === 1)).toBe(true)
   })
 })
+
+test('an ask that needs one answer is over with the first', async () => {
+  const asks = new Asks()
+  const asked = asks.ask(
+    60_000,
+    (ackId) => {
+      setTimeout(() => asks.answer(ackId, 'c1', 'first'))
+      return 3
+    },
+    1,
+  )
+  expect(await asked).toEqual({ answers: [{ connectionId: 'c1', result: 'first' }], missing: 2 })
+  expect(asks.size).toBe(0)
+})

@@ -70,6 +70,7 @@ test('a refusal is logged under the correlation id that was told, without what w
     correlation_id,
     error_code: 'invalid_token',
     reason: 'The token is not valid',
+    cause: 'not three base64url parts',
   })
   expect(server.output).not.toContain(CANARY)
 })

@@ -61,6 +61,7 @@ describe('the description', () => {
       'GET /realtime/poll',
       'GET /realtime/rooms',
       'GET /realtime/rooms/{room}',
+      'GET /realtime/rooms/{room}/history',
       'GET /realtime/sse',
       'GET /realtime/users/{user_id}',
       'POST /realtime/publish',
