@@ -46,4 +46,14 @@ export class Keys {
   state(room: string): string {
     return `${this.prefix}r:${room}`
   }
+
+  /** A single-use ticket. Its name is secret, and what it is worth ends with it: only a digest of it stands in a key. */
+  ticket(id: string): string {
+    return `${this.prefix}k:${new Bun.CryptoHasher('sha256').update(id).digest('base64url')}`
+  }
+
+  /** Something that instances share for a while. */
+  shelf(name: string): string {
+    return `${this.prefix}h:${name}`
+  }
 }

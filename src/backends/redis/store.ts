@@ -1,13 +1,16 @@
-/** The store in Redis: the message log and the rooms' states, for any number of instances. */
+/** The store in Redis, for any number of instances: the log, the rooms' states, the bus, the directory, what is shared. */
 import type { Clock } from '../../core/clock.ts'
 import { CursorClock } from '../../core/cursor-clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { RoomStates } from '../../core/ports/backend.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { MessageLog } from '../../core/ports/log.ts'
+import type { Shelf } from '../../core/ports/shelf.ts'
+import type { Tickets } from '../../core/ports/tickets.ts'
 import { parseAddress } from './address.ts'
 import { BackendError } from './backend-error.ts'
 import { RedisBus } from './bus.ts'
+import { RedisDirectory } from './directory/directory.ts'
 import { Keys } from './keys.ts'
 import { Line } from './log/line.ts'
 import { Maintenance } from './log/maintenance.ts'
@@ -22,6 +25,8 @@ import { Topics } from './log/topics.ts'
 import { Writer } from './log/writer.ts'
 import { Primary } from './primary.ts'
 import { RedisRoomStates } from './room-states.ts'
+import { RedisShelf } from './shelf.ts'
+import { RedisTickets } from './tickets.ts'
 
 export interface RedisStoreOptions {
   /** `redis.url`. */
@@ -54,6 +59,9 @@ export interface RedisStore {
   readonly messages: MessageLog & Required<Pick<MessageLog, 'interest' | 'onGap'>>
   readonly states: RoomStates
   readonly bus: Bus
+  readonly directory: RedisDirectory
+  readonly tickets: Tickets
+  readonly shelf: Shelf
   /** Counts, since the start. */
   readonly counters: () => RedisCounters
   /** Writes what is waiting and disconnects. Can be called again. */
@@ -99,12 +107,15 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
       onCommands: () => {
         line.onCommands()
         writer.wake()
+        directory.onCommands()
       },
       onSubscriber: (subscriber) => line.onSubscriber(subscriber),
       onSilence: () => line.onSilence(),
       onEpoch: (epoch, before) => {
-        if (before !== undefined) writer.lost(epoch.floor)
         line.onEpoch(epoch, before)
+        if (before === undefined) return
+        writer.lost(epoch.floor)
+        directory.onEpoch()
       },
       onHopeless: (error) => giveUp(error),
     },
@@ -149,6 +160,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
+  const directory = new RedisDirectory({ primary, keys, instance, clock, log })
   const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })
   const maintenance = new Maintenance({
     primary,
@@ -164,6 +176,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     states.stop()
     await writer.close()
     await positions.flush()
+    await directory.close()
     positions.close()
     line.close()
     bus.close()
@@ -184,6 +197,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
       const ready = async (): Promise<void> => {
         await line.live()
         await line.interest(EVERYBODY, true)
+        await directory.begin()
         clearTimeout(timeout)
       }
       ready().then(resolve, reject)
@@ -197,6 +211,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     messages,
     states,
     bus,
+    directory,
+    tickets: new RedisTickets(primary, keys),
+    shelf: new RedisShelf(primary, keys),
     counters: () => ({ busIgnored: line.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),
     close: () => messages.close(),
   }
