@@ -1,7 +1,7 @@
 /**
  * How many messages a second two publishing instances store through one Redis, and how long a message takes from one
- * instance to another beside within one. Starts its own Redis and processes: `bun scripts/bench-redis.ts [SECONDS]`.
- * `--publisher` and `--echo` are the child processes.
+ * instance to another beside within one; the same for messages that are stored nowhere; and what an instance pays for
+ * messages of topics that it has no members of. Starts its own Redis and processes: `bun scripts/bench-redis.ts [SECONDS]`.
  */
 import { openRedisStore, type RedisStore } from '../src/backends/redis/store.ts'
 import { systemClock } from '../src/core/clock.ts'
@@ -94,15 +94,15 @@ async function publisher(url: string, instance: string, seconds: number, member:
 const at = (sorted: readonly number[], share: number): number =>
   Number((sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(3))
 
+/** Runs this file as a child and reads the line that it prints. */
+async function run(...args: string[]): Promise<Record<string, number>> {
+  const child = Bun.spawn([process.execPath, import.meta.path, ...args], { stdout: 'pipe', stderr: 'inherit' })
+  return JSON.parse(await new Response(child.stdout).text())
+}
+
 async function spawnPublishers(url: string, seconds: number, member: boolean, keyed: boolean) {
-  const children = ['a', 'b'].map((name) =>
-    Bun.spawn([process.execPath, import.meta.path, '--publisher', url, name, `${seconds}`, `${member}`, `${keyed}`], {
-      stdout: 'pipe',
-      stderr: 'inherit',
-    }),
-  )
   return await Promise.all(
-    children.map(async (child) => JSON.parse(await new Response(child.stdout).text()) as Record<string, number>),
+    ['a', 'b'].map((name) => run('--publisher', url, name, `${seconds}`, `${member}`, `${keyed}`)),
   )
 }
 
@@ -133,9 +133,59 @@ async function latency(url: string, messages: number) {
   }
 }
 
+/** Says things that are stored nowhere, as fast as the other instance hears them, and counts what it hears itself. */
+async function talker(url: string, instance: string, seconds: number) {
+  const store = await open(url, instance)
+  let heard = 0
+  store.bus.onMessage(() => {
+    heard++
+  })
+  for (let n = 0; n < ROOMS; n++) await store.messages.interest(`room:${n}`, true)
+  await Bun.sleep(500)
+  const until = performance.now() + seconds * 1000
+  const cpu = process.cpuUsage()
+  let said = 0
+  for (heard = 0; performance.now() < until; ) {
+    for (let n = 0; n < 100; n++) store.bus.publish(`room:${said++ % ROOMS}`, { kind: 'frame', body: BODY })
+    // Neither runs away from the other by more than what is on its way.
+    while (said - heard > 5000 && performance.now() < until) await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const { user, system } = process.cpuUsage(cpu)
+  console.log(
+    JSON.stringify({
+      said_per_second: Math.round(said / seconds),
+      heard_per_second: Math.round(heard / seconds),
+      cpu_us_per_message: Math.round((user + system) / (said + heard)),
+      ...store.counters(),
+    }),
+  )
+  await store.close()
+}
+
+/** An instance with members of nothing that is said: its processor time in some seconds. */
+async function bystander(url: string, seconds: number) {
+  const store = await open(url, 'bystander')
+  await store.messages.interest('room:silent', true)
+  await Bun.sleep(1000)
+  const cpu = process.cpuUsage()
+  await Bun.sleep(seconds * 1000)
+  const { user, system } = process.cpuUsage(cpu)
+  console.log(JSON.stringify({ cpu_us: user + system }))
+  await store.close()
+}
+
 const [mode, url = '', name = '', seconds = '5', member = '', keyed = ''] = process.argv.slice(2)
 if (mode === '--publisher') {
   await publisher(url, name, Number(seconds), member === 'true', keyed === 'true')
+  process.exit(0)
+}
+if (mode === '--talker') {
+  await talker(url, name, Number(seconds))
+  process.exit(0)
+}
+if (mode === '--bystander') {
+  await bystander(url, Number(seconds))
   process.exit(0)
 }
 const duration = Number(mode ?? 5)
@@ -157,8 +207,36 @@ for (const keyed of [false, true]) {
     )
   }
 }
+const talkers = await Promise.all(['a', 'b'].map((each) => run('--talker', server.url, each, `${duration}`)))
+console.log(JSON.stringify({ case: 'stored nowhere, members of all rooms on both', instances: talkers }))
+const [idle] = await Promise.all([run('--bystander', server.url, 'x', `${duration}`)])
+const before = await storedSoFar()
+const [beside] = await Promise.all([
+  run('--bystander', server.url, 'x', `${duration}`),
+  spawnPublishers(server.url, duration + 2, false, false),
+])
+const passed = ((await storedSoFar()) - before) * (duration / (duration + 2))
+const extra = ((beside?.['cpu_us'] ?? 0) - (idle?.['cpu_us'] ?? 0)) / (passed / 1000)
+console.log(
+  JSON.stringify({
+    case: 'an instance without members of the topics',
+    idle_cpu_us: idle?.['cpu_us'],
+    beside_cpu_us: beside?.['cpu_us'],
+    messages: Math.round(passed),
+    cpu_us_per_1000_messages: Number(extra.toFixed(2)),
+  }),
+)
 console.log(JSON.stringify({ case: 'latency, one message at a time', ...(await latency(server.url, 1000)) }))
 process.exit(0)
+
+/** Messages that the log has had, over all topics. */
+async function storedSoFar(): Promise<number> {
+  const fields = await server.admin.hgetall(`${PREFIX}:1:log`)
+  return Object.entries(fields).reduce(
+    (sum, [field, value]) => sum + (field.startsWith('t:') ? Number(value.split(' ')[3]) : 0),
+    0,
+  )
+}
 
 async function redisCpu(): Promise<number> {
   const info = await server.admin.info('cpu')
