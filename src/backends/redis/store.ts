@@ -47,6 +47,8 @@ export interface RedisStoreOptions {
   readonly maxMessageBytes?: number
   /** Bytes of messages that may wait to be stored. Default {@link MAX_QUEUE_BYTES}. */
   readonly maxQueueBytes?: number
+  /** Milliseconds between two renewals of the lease under which this instance answers for its connections. */
+  readonly leaseRenewMs?: number
   /** Milliseconds for which a start waits for Redis. Default {@link START_PATIENCE_MS}. */
   readonly startPatienceMs?: number
   /** Milliseconds between two steps of housekeeping, of some hundred topics each. Default 10 seconds. */
@@ -160,7 +162,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
-  const directory = new RedisDirectory({ primary, keys, instance, clock, log })
+  const directory = new RedisDirectory({ primary, keys, instance, renewMs: options.leaseRenewMs, clock, log })
   const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })
   const maintenance = new Maintenance({
     primary,

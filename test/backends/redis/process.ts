@@ -1,5 +1,6 @@
 /** A process as far as the directory goes: connections that take places, are written down, join rooms and end. */
 
+import type { RedisStoreOptions } from '../../../src/backends/redis/store.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { newConnectionId } from '../../../src/core/ids.ts'
 import type { Attendance } from '../../../src/core/ports/backend.ts'
@@ -48,8 +49,8 @@ export class Process implements AsyncDisposable {
     })
   }
 
-  static async open(url: string, prefix: string): Promise<Process> {
-    return new Process(await Instance.open({ url, prefix }))
+  static async open(url: string, prefix: string, more: Partial<RedisStoreOptions> = {}): Promise<Process> {
+    return new Process(await Instance.open({ ...more, url, prefix }))
   }
 
   get directory() {

@@ -25,6 +25,8 @@ export interface RedisDirectoryOptions {
   readonly primary: Primary
   readonly keys: Keys
   readonly instance: string
+  /** Milliseconds between two renewals of the lease. */
+  readonly renewMs: number | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -71,13 +73,14 @@ export class RedisDirectory implements Directory, Attendances {
   private flushing: Promise<void> | undefined
 
   constructor(options: RedisDirectoryOptions) {
-    const { instance, keys, log, primary } = options
+    const { instance, keys, log, primary, renewMs } = options
     this.options = options
     this.lists = new Lists(primary, keys)
     this.lease = new Lease({
       primary,
       keys,
       instance,
+      renewMs,
       log,
       restore: () => this.restore(),
       renewed: (count) => this.compare(count),

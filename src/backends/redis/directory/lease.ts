@@ -13,6 +13,8 @@ export interface LeaseOptions {
   readonly primary: Primary
   readonly keys: Keys
   readonly instance: string
+  /** Milliseconds between two renewals. Default {@link RENEW_MS}. */
+  readonly renewMs: number | undefined
   readonly log: Log
   /** Brings everything in again under a new lease. */
   readonly restore: () => Promise<void>
@@ -21,7 +23,7 @@ export interface LeaseOptions {
 }
 
 /** Milliseconds after which the connections of an instance that says nothing are taken out by others. */
-export const LEASE_MS = 15_000
+const LEASE_MS = 15_000
 /** Milliseconds between two renewals: four may be lost. */
 const RENEW_MS = 3000
 /** Leases that may be lost one after the other while something is asked: Redis is being flushed. */
@@ -36,7 +38,7 @@ export class Lease {
 
   constructor(options: LeaseOptions) {
     this.options = options
-    this.timer = setInterval(() => void this.renew(), RENEW_MS)
+    this.timer = setInterval(() => void this.renew(), options.renewMs ?? RENEW_MS)
     this.timer.unref()
   }
 
