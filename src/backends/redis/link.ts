@@ -77,7 +77,7 @@ export class Link {
       this.options.onUp()
     } catch (error) {
       // Where it broke meanwhile, that has led to the next try already.
-      if (error instanceof BackendError) this.options.onHopeless(error)
+      if (error instanceof BackendError && this.why !== error.message) this.options.onHopeless(error)
       if (connection === undefined) this.again(messageOf(error))
       else connection.end(messageOf(error))
     }

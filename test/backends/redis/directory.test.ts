@@ -266,6 +266,37 @@ describe('an instance that is gone', () => {
     expect(await one.directory.participants('lobby', 10)).toEqual([{ id: 'alice', username: undefined }])
   }, 20_000)
 
+  test('gives out no place before it has brought its connections in again', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    const limits = limited({ perUser: 1 })
+    const alice = (await one.connect({ limits })) as Session
+    await one.join(alice, 'lobby')
+    // As if it had been swept.
+    const keys = await server.admin.keys(`${prefix}:1:*`)
+    await server.admin.del(...keys.filter((key) => !key.endsWith(':log')))
+    expect(await one.connect({ limits })).toBeUndefined()
+    expect(one.evicted).toEqual([])
+    expect(await one.directory.connectionsOf('alice')).toBe(1)
+    expect(await one.directory.count('lobby')).toBe(1)
+  })
+
+  test('does not bring in again a connection that has lost its place', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    const limits = limited({ perUser: 1, perUserPolicy: 'close_oldest' })
+    const older = (await one.connect({ limits })) as Session
+    const newer = (await two.connect({ limits })) as Session
+    await server.admin.del(`${prefix}:1:l:${one.name}`)
+    await one.connect({ userId: 'bob', limits })
+    expect(one.evicted).toEqual([older.connectionId])
+    expect((await listed(one, { userId: 'alice' })).map(({ connectionId }) => connectionId)).toEqual([
+      newer.connectionId,
+    ])
+  })
+
   test('ends in an orderly way leaves nothing to sweep', async () => {
     await using group = await processes(2)
     const { all, prefix } = group
@@ -293,6 +324,20 @@ describe('the directory on a bad day', () => {
     expect(await one.directory.connectionsIn('lobby')).toBe(2)
     expect((await one.directory.find(bob.connectionId))?.instance).toBe(two.name)
   }, 15_000)
+
+  test('is written anew where another run of Redis may lack some of it, though the lease is there', async () => {
+    await using own = await RedisServer.start()
+    const prefix = newPrefix()
+    await using one = await Process.open(own.url, prefix, { leaseRenewMs: 20 })
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    await one.join(alice, 'lobby')
+    await own.admin.del(`${prefix}:1:m:lobby`, `${prefix}:1:d:lobby`)
+    await own.admin.hdel(`${prefix}:1:c:${alice.connectionId}`, 'r:lobby')
+    await own.admin.hset(`${prefix}:1:log`, 'run', 'other')
+    await own.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(async () => (await one.directory.count('lobby').catch(() => -1)) === 1)
+    expect(one.evicted).toEqual([])
+  })
 
   test('takes goings later that it could not be told of, and says so then', async () => {
     await using own = await RedisServer.start({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })

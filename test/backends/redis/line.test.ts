@@ -71,6 +71,21 @@ describe('what an instance is told', () => {
     expect(group.two.told[0]).toMatchObject({ origin: 'c1', device: 'phone', topic: 'room:a' })
   })
 
+  test('also where the instance that published it had to read it from the log', async () => {
+    await using group = await pair()
+    const { one } = group
+    await one.want('room:a')
+    const levelled = one.store.counters().lineLevelled
+    for (let n = 0; n < 10; n++) {
+      await server.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await one.publish('room:a', `${n}`, { origin: `c${n}` })
+    }
+    expect(one.store.counters().lineLevelled).toBeGreaterThan(levelled)
+    expect(one.told.map(({ body, origin }) => [body, origin])).toEqual(
+      Array.from({ length: 10 }, (_, n) => [`${n}`, `c${n}`]),
+    )
+  })
+
   test('a topic that is wanted while others publish has neither a gap nor a double between reading and hearing', async () => {
     await using group = await pair()
     const { one, two } = group

@@ -65,6 +65,8 @@ export class RedisDirectory implements Directory, Attendances {
   private listener: DirectoryListener = { onPassage() {}, onEvicted() {} }
   /** Every place of this process, its session there or not yet. */
   private readonly seats = new Map<string, Seat>()
+  /** Those that are being asked for: Redis may know of them before this process does. */
+  private readonly reserving = new Set<string>()
   private readonly releasing = new Set<string>()
   private owed: OwedLeave[] = []
   private limits = NO_LIMITS
@@ -123,26 +125,25 @@ export class RedisDirectory implements Directory, Attendances {
     const { connectionId, userId, deviceId, addressKey } = seat
     const { perUser, perUserPolicy, perAddress, total } = limits
     this.limits = limits
-    this.seats.set(connectionId, seat)
+    this.reserving.add(connectionId)
     try {
       const args = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy]
       const [outcome, evicted = '', instance = ''] = (await this.lease.run(RESERVE, args)) as string[]
-      if (outcome === undefined) return { seated: true, evicted: undefined }
-      if (outcome === 'evicted') return { seated: true, evicted: { connectionId: evicted, instance } }
-      this.seats.delete(connectionId)
-      return { seated: false, full: outcome as 'user' | 'address' | 'total' }
+      if (outcome !== undefined && outcome !== 'evicted')
+        return { seated: false, full: outcome as 'user' | 'address' | 'total' }
+      this.seats.set(connectionId, seat)
+      return { seated: true, evicted: outcome === undefined ? undefined : { connectionId: evicted, instance } }
     } catch (error) {
       // Whether it has a place is not known: it is given back, in case.
-      this.release(connectionId)
+      this.free(connectionId)
       throw error
+    } finally {
+      this.reserving.delete(connectionId)
     }
   }
 
   release(connectionId: string): void {
-    if (!this.seats.delete(connectionId)) return
-    this.owed = this.owed.filter((leave) => leave.connectionId !== connectionId)
-    if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
-    this.releasing.add(connectionId)
+    if (this.seats.delete(connectionId)) this.free(connectionId)
   }
 
   async list(session: Session): Promise<boolean> {
@@ -224,6 +225,12 @@ export class RedisDirectory implements Directory, Attendances {
     return JSON.stringify(recordOf(session, this.options.clock))
   }
 
+  private free(connectionId: string): void {
+    this.owed = this.owed.filter((leave) => leave.connectionId !== connectionId)
+    if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
+    this.releasing.add(connectionId)
+  }
+
   /** Gives back the places that are free. What Redis cannot be told now it is told with the next step. */
   private async flush(): Promise<void> {
     await this.flushing
@@ -289,8 +296,7 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   private async mend(): Promise<void> {
-    const listed = new Set(await this.lists.ownedBy(this.options.instance))
-    for (const connectionId of listed) if (!this.seats.has(connectionId)) this.releasing.add(connectionId)
+    const listed = new Set(await this.strangers())
     await this.flush()
     await this.bringIn([...this.seats.values()].filter(({ connectionId }) => !listed.has(connectionId)))
   }
@@ -298,9 +304,17 @@ export class RedisDirectory implements Directory, Attendances {
   private async restore(): Promise<void> {
     this.releasing.clear()
     await this.bringIn([...this.seats.values()])
-    const listed = await this.lists.ownedBy(this.options.instance)
-    for (const connectionId of listed) if (!this.seats.has(connectionId)) this.releasing.add(connectionId)
+    await this.strangers()
     if (this.releasing.size > 0) queueMicrotask(() => void this.flush())
+  }
+
+  /** Has given back what Redis takes for a connection of this process and is none. @returns what Redis has. */
+  private async strangers(): Promise<readonly string[]> {
+    const listed = await this.lists.ownedBy(this.options.instance)
+    for (const connectionId of listed) {
+      if (!this.seats.has(connectionId) && !this.reserving.has(connectionId)) this.releasing.add(connectionId)
+    }
+    return listed
   }
 
   private async bringIn(seats: readonly Seat[]): Promise<void> {
