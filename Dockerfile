@@ -19,6 +19,8 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/dist/tidings /usr/local/bin/tidings
 # The folder comes with its owner before it becomes a volume: a new volume takes both over.
 COPY --from=build --chown=65532:65532 /build/data /data
+# Handlers of --app read it, and the runtime would write "development" into them where it is not set.
+ENV NODE_ENV=production
 ENV TIDINGS_STORE_PATH=/data/tidings.db
 VOLUME /data
 EXPOSE 3000

@@ -13,7 +13,8 @@
  * How to read it. Each round starts the baseline, runs the case, stops it, and does the same with Tidings, so that a
  * noisy minute falls on both. A figure is the median of the rounds (a percentile: of all rounds' samples together),
  * the brackets hold the rounds' quartiles, and `x` is how fast Tidings is beside the baseline: 1 is as fast, less is
- * slower, whether the figure is a rate or a time. Absolute figures belong to the machine; quote the ratios.
+ * slower, whether the figure is a rate or a time. Cases of what is stored and of event streams hold one form of Tidings
+ * against another instead: stored against not, event streams against WebSockets. Absolute figures belong to the machine; quote the ratios.
  *
  * Server and load have a core each. Where the load is busy above 90 % while the server is not, a warning says that
  * the load sets the pace, and where other processes use the server's core, another one: then the server's
@@ -26,7 +27,7 @@ import { existsSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Case, Measured } from './bench/case.ts'
+import type { Case, Measured, Side, Transport } from './bench/case.ts'
 import { selectCases } from './bench/cases.ts'
 import { LIFTED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
 import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
@@ -87,23 +88,43 @@ if (failures.length > 0) {
 
 /** A side after the other, as often as there are rounds. */
 async function measure(each: Case): Promise<Rounds> {
-  const sides: [string, () => Promise<Server>, string][] = [
-    [BASELINE, () => startBaseline(templates), ''],
-    [TIDINGS, () => startTidings(command, secret, each.flags), ''],
-  ]
-  for (const [name, query] of Object.entries(each.variants ?? {})) {
-    sides.push([name, () => startBaseline(templates), query])
-  }
-  const found: Rounds = new Map(sides.map(([name]) => [name, [] as Measured[]]))
+  const sides = each.sides === undefined ? besideBareBun(each) : amongOurselves(each.sides)
+  const found: Rounds = new Map(sides.map(({ name }) => [name, [] as Measured[]]))
   for (let round = 0; round < Math.min(rounds, each.maxRounds ?? rounds); round++) {
-    for (const [name, start, query] of sides) {
+    for (const { name, start, query, transport } of sides) {
       const measured = await withServer(start(), ({ port, pid }) =>
-        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query, core }),
+        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query, transport, core }),
       )
       found.get(name)?.push(measured)
     }
   }
   return found
+}
+
+interface Contender {
+  name: string
+  start: () => Promise<Server>
+  query: string
+  transport: Transport
+}
+
+function besideBareBun(each: Case): Contender[] {
+  const transport = 'websocket'
+  const bare = { name: BASELINE, start: () => startBaseline(templates), query: '', transport } as const
+  return [
+    bare,
+    { name: TIDINGS, start: () => startTidings(command, secret, each.flags), query: '', transport },
+    ...Object.entries(each.variants ?? {}).map(([name, query]) => ({ ...bare, name, query })),
+  ]
+}
+
+function amongOurselves(sides: readonly Side[]): Contender[] {
+  return sides.map(({ name, flags, transport = 'websocket' }) => ({
+    name,
+    start: () => startTidings(command, secret, flags),
+    query: '',
+    transport,
+  }))
 }
 
 async function withServer<T>(starting: Promise<Server>, use: (server: Server) => Promise<T>): Promise<T> {

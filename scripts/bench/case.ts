@@ -15,9 +15,23 @@ export interface Metric {
   title: string
   unit: string
   better: 'more' | 'less'
-  /** `ratio`: at least so many times as fast as the baseline. `atMost`: our own figure, whatever the baseline's is. */
-  target?: { ratio: number } | { atMost: number }
+  /**
+   * `ratio`: at least so many times as fast as the reference. `atMost`, `atLeast`: our own figure, whatever the
+   * reference's is. `over`: at most so much more than the reference.
+   */
+  target?: { ratio: number } | { atMost: number } | { atLeast: number } | { over: number }
 }
+
+/** A form of Tidings. */
+export interface Side {
+  name: string
+  /** Flags beyond the common ones. */
+  flags?: string[]
+  /** How clients receive. Default `websocket`. */
+  transport?: Transport
+}
+
+export type Transport = 'websocket' | 'sse'
 
 /**
  * One thing to measure. `run` is called in a load process of its own, once per side and round, against a server that
@@ -28,6 +42,8 @@ export interface Case {
   name: string
   title: string
   metrics: Metric[]
+  /** Forms of Tidings, the last held against the first; one stands alone. Absent: bare Bun, and Tidings against it. */
+  sides?: readonly [Side] | readonly [Side, Side]
   /** Further forms of the baseline, for information: a name and what it adds to the query of the handshake. */
   variants?: Record<string, string>
   /** For slow cases whose figure hardly differs between rounds. */

@@ -3,9 +3,13 @@ import { connects } from './cases/connects.ts'
 import { deliveries } from './cases/deliveries.ts'
 import { echo } from './cases/echo.ts'
 import { echoUnderBroadcast } from './cases/echo-under-broadcast.ts'
+import { sseDeliveries, sseFanoutTenThousand, sseFanoutThousand, sseMemory } from './cases/event-streams.ts'
 import { fanoutTenThousand, fanoutThousand } from './cases/fanout.ts'
 import { memory } from './cases/memory.ts'
+import { publishesToOne, publishesToThousand } from './cases/publishes.ts'
+import { replay } from './cases/replay.ts'
 import { rooms } from './cases/rooms.ts'
+import { storedDeliveries, storedFanout } from './cases/stored-fanout.ts'
 
 /** All cases, in the order of the report. A new one is a file in cases/ and a line here. */
 export const CASES: readonly Case[] = [
@@ -17,6 +21,15 @@ export const CASES: readonly Case[] = [
   echoUnderBroadcast,
   connects,
   memory,
+  publishesToOne,
+  publishesToThousand,
+  storedFanout,
+  storedDeliveries,
+  replay,
+  sseFanoutThousand,
+  sseFanoutTenThousand,
+  sseDeliveries,
+  sseMemory,
 ]
 
 export function findCase(name: string): Case {

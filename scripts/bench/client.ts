@@ -1,4 +1,6 @@
 import type { Socket } from 'bun'
+import type { Transport } from './case.ts'
+import { EventReader } from './events.ts'
 import {
   clientFrame,
   ERROR,
@@ -13,13 +15,17 @@ import type { Load } from './load.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 
-/** One WebSocket of the load process, over a bare TCP socket. It is open when its `welcome` has come. */
+/** The status with which a server lets a client in. */
+const ADMITTED: Record<Transport, string> = { websocket: '101', sse: '200' }
+
+/** One WebSocket or event stream of the load process, over a bare TCP socket. It is open when its `welcome` has come. */
 export class Client implements FrameListener {
   readonly index: number
   readonly #load: Load
   readonly #request: string
   readonly #opened: (client: Client) => void
-  readonly #reader = new FrameReader(this)
+  readonly #transport: Transport
+  readonly #reader: FrameReader | EventReader
   #socket: Socket<Client> | undefined
   #state: 'handshake' | 'welcome' | 'open' | 'closed' = 'handshake'
   #head: Buffer | undefined
@@ -29,10 +35,12 @@ export class Client implements FrameListener {
   waiting = 0
   sentAt = 0
 
-  constructor(load: Load, index: number, request: string, opened: (client: Client) => void) {
+  constructor(load: Load, index: number, request: string, transport: Transport, opened: (client: Client) => void) {
     this.#load = load
     this.index = index
     this.#request = request
+    this.#transport = transport
+    this.#reader = transport === 'sse' ? new EventReader(this) : new FrameReader(this)
     this.#opened = opened
   }
 
@@ -94,7 +102,7 @@ export class Client implements FrameListener {
       this.#head = Buffer.from(head)
       return
     }
-    if (head.toString('latin1', 9, 12) !== '101') {
+    if (head.toString('latin1', 9, 12) !== ADMITTED[this.#transport]) {
       this.#load.fail(`client ${this.index} was refused: ${head.toString('latin1', 0, 600)}`)
       return
     }

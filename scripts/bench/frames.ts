@@ -23,6 +23,19 @@ export const ERROR = signatureOf('error')
 const TYPE_AT = 9
 /** Bytes of a payload that must have come before its signature can be read. */
 const SIGNATURE_BYTES = TYPE_AT + 3
+/** What stands there in a stored message, `{"cursor":"1…`: its type is further on, and nothing else is stored. */
+export const STORED: Signature = 58 * 256 + 49
+
+/** Whether a frame is a message whose delivery is measured. */
+export function isMessage(signature: Signature): boolean {
+  return signature === MESSAGE || signature === STORED
+}
+
+/** The signature of the frame whose first byte is at `start`; 0: it is too short for one. */
+export function signatureAt(bytes: Uint8Array, start: number, length: number): Signature {
+  if (length < SIGNATURE_BYTES) return 0
+  return (bytes[start + TYPE_AT] ?? 0) * 256 + (bytes[start + TYPE_AT + 2] ?? 0)
+}
 
 const OPCODE_TEXT = 1
 export const OPCODE_CLOSE = 8
@@ -96,8 +109,7 @@ export class FrameReader {
     }
     if (first !== (0x80 | OPCODE_TEXT)) throw new Error(`unexpected frame header 0x${first.toString(16)}`)
     if (end - start < Math.min(length, SIGNATURE_BYTES)) return -1
-    const signature =
-      length < SIGNATURE_BYTES ? 0 : (chunk[start + TYPE_AT] ?? 0) * 256 + (chunk[start + TYPE_AT + 2] ?? 0)
+    const signature = signatureAt(chunk, start, length)
     if (start + length > end) {
       this.#missing = start + length - end
       this.#signature = signature

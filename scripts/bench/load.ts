@@ -3,7 +3,7 @@
  * Whatever is done per frame here is done some million times a second: keep it to a few loads and a counter.
  */
 
-import type { Measured } from './case.ts'
+import type { Measured, Transport } from './case.ts'
 import { Client } from './client.ts'
 import { ACK } from './frames.ts'
 import { Publisher } from './publisher.ts'
@@ -23,6 +23,8 @@ export interface Task {
   core: number | null
   /** Added to the query of every handshake. */
   query: string
+  /** How clients receive, where a case does not say. */
+  transport: Transport
 }
 
 export interface OpenOptions {
@@ -30,6 +32,9 @@ export interface OpenOptions {
   rooms?: (index: number) => string[]
   /** Handshakes at a time. */
   window?: number
+  transport?: Transport
+  /** Where everybody resumes from. */
+  cursor?: number
 }
 
 /** Handshakes at a time: enough to keep a server busy, less than a listen queue holds. */
@@ -95,8 +100,11 @@ export class Load {
 
   /** Opens clients, each a user and device of its own, and waits for every `welcome`. */
   open(count: number, options: OpenOptions = {}): Promise<Client[]> {
-    const requests = Array.from({ length: count }, (_, i) => this.#request(options.rooms?.(i) ?? []))
-    return this.until(this.#openAll(requests, options.window ?? OPEN_WINDOW), `${count} welcomes`)
+    const transport = options.transport ?? this.task.transport
+    const requests = Array.from({ length: count }, (_, i) =>
+      this.#request(transport, options.rooms?.(i) ?? [], options),
+    )
+    return this.until(this.#openAll(requests, transport, options.window ?? OPEN_WINDOW), `${count} welcomes`)
   }
 
   /**
@@ -105,8 +113,9 @@ export class Load {
    */
   async warmUp(): Promise<void> {
     const room = 'warm0'
-    const [sender] = await this.open(2, { rooms: () => [room] })
+    const [sender] = await this.open(1, { rooms: () => [room], transport: 'websocket' })
     if (sender === undefined) return
+    await this.open(1, { rooms: () => [room] })
     const publisher = new Publisher(sender, room, 1)
     const end = performance.now() + this.size(WARM_UP_MS, QUICK_WARM_UP_MS)
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -154,16 +163,28 @@ export class Load {
     return { ...this.usage, server_us: (1e6 * this.usage.server_cpu * this.usage.seconds) / operations }
   }
 
-  /** Starts the case's `assist` in one more process on this core; what it measured comes when it ends. */
-  async assistant(): Promise<Measured> {
-    const task: Task = { ...this.task, role: 'assist' }
+  /**
+   * Starts the case's `assist` in one more process on this core; what it measured comes when it ends.
+   * @param until when it is {@link released}, where it does not end by itself.
+   */
+  async assistant(until?: Promise<unknown>): Promise<Measured> {
+    const task: Task = { ...this.task, role: 'assist', transport: 'websocket' }
     const child = Bun.spawn([process.execPath, ...process.execArgv, Bun.main, JSON.stringify(task)], {
+      stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'inherit',
     })
+    void until?.finally(() => child.stdin.end())
     const output = await new Response(child.stdout).text()
     if ((await child.exited) !== 0) throw new Error('the assistant failed')
     return JSON.parse(output) as Measured
+  }
+
+  /** Resolves, in an assistant, when its help is not needed any more. */
+  async released(): Promise<void> {
+    for await (const _ of Bun.stdin.stream()) {
+      // Nothing is said; only the end counts.
+    }
   }
 
   /** How long the server's core has worked for anybody. */
@@ -171,7 +192,7 @@ export class Load {
     return this.task.core === null ? Number.NaN : busySeconds(this.task.core)
   }
 
-  #openAll(requests: string[], window: number): Promise<Client[]> {
+  #openAll(requests: string[], transport: Transport, window: number): Promise<Client[]> {
     const clients: Client[] = []
     let started = 0
     let open = 0
@@ -179,7 +200,7 @@ export class Load {
       const next = (): void => {
         const request = requests[started]
         if (request === undefined) return
-        const client = new Client(this, started++, request, () => {
+        const client = new Client(this, started++, request, transport, () => {
           this.frames++
           if (++open === requests.length) resolve(clients)
           else next()
@@ -197,22 +218,31 @@ export class Load {
     })
   }
 
-  #request(rooms: string[]): string {
+  #request(transport: Transport, rooms: string[], { cursor }: OpenOptions): string {
     const n = `${this.task.role === 'assist' ? 'a' : 'u'}${String(this.#users++).padStart(5, '0')}`
     const token = signToken(this.task.secret, { user_id: n, device_id: `d-${n}` })
     const query = new URLSearchParams(this.task.query)
     if (rooms.length > 0) query.set('rooms', rooms.join(','))
+    if (cursor !== undefined) query.set('cursor', String(cursor))
     return [
-      `GET /realtime${query.size > 0 ? `?${query}` : ''} HTTP/1.1`,
+      `GET ${PATHS[transport]}${query.size > 0 ? `?${query}` : ''} HTTP/1.1`,
       `Host: 127.0.0.1:${this.task.port}`,
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGlkaW5ncy1iZW5jaC0xNg==',
+      ...HEADERS[transport],
       `Authorization: Bearer ${token}`,
       '\r\n',
     ].join('\r\n')
   }
+}
+
+const PATHS: Record<Transport, string> = { websocket: '/realtime', sse: '/realtime/sse' }
+const HEADERS: Record<Transport, string[]> = {
+  websocket: [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGlkaW5ncy1iZW5jaC0xNg==',
+  ],
+  sse: ['Accept: text/event-stream'],
 }
 
 const HANDLERS: Bun.SocketHandler<Client> = {

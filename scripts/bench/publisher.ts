@@ -13,10 +13,14 @@ export class Publisher {
   readonly #frames: Uint8Array
   readonly #frameBytes: number
   readonly #idAt: number
-  #nextId = 0
+  #nextId: number
 
-  /** `most`: how many frames one call may send. */
-  constructor(client: Client, room: string, most: number) {
+  /**
+   * @param most how many frames one call may send.
+   * @param firstId where a client publishes to several rooms, their ids must not meet.
+   */
+  constructor(client: Client, room: string, most: number, firstId = 0) {
+    this.#nextId = firstId
     const text = publishFrame(room, 0)
     const frame = clientFrame(text)
     this.#client = client

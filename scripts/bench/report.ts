@@ -6,6 +6,13 @@ import { quantile, type Summary, speedRatio, summarize } from './statistics.ts'
 export const BASELINE = 'bare Bun'
 export const TIDINGS = 'Tidings'
 
+/** The side that a case's figures are held against, and the one whose figures they are; one and the same: it stands alone. */
+export function sidesOf({ sides }: Case): { reference: string; own: string } {
+  if (sides === undefined) return { reference: BASELINE, own: TIDINGS }
+  const [first, last] = sides
+  return { reference: first.name, own: (last ?? first).name }
+}
+
 /** What every round of a side returned. */
 export type Rounds = Map<string, Measured[]>
 
@@ -13,7 +20,7 @@ export interface Line {
   metric: Metric
   /** Per side: the figure and the quartiles of the rounds. */
   sides: Record<string, Summary>
-  /** Tidings beside the baseline, 1 being equal and more being better. */
+  /** Our side beside the reference, 1 being equal and more being better. */
   ratio?: number
   met?: boolean
 }
@@ -29,6 +36,7 @@ const OTHERS_NOISY = 0.05
 
 /** The lines of a case. A percentile is taken from the samples of all rounds; its quartiles are the rounds' own. */
 export function linesOf(measured: Case, rounds: Rounds): Line[] {
+  const { reference, own } = sidesOf(measured)
   const counted = [...rounds.values()].some((results) => results.some((result) => 'server_us' in result))
   return [...measured.metrics, ...(counted ? [SERVER_TIME] : [])].map((metric) => {
     const sides: Record<string, Summary> = {}
@@ -39,15 +47,35 @@ export function linesOf(measured: Case, rounds: Rounds): Line[] {
       if (metric.quantile !== undefined) sides[side].median = quantile(pooled, metric.quantile)
     }
     const line: Line = { metric, sides }
-    const ours = sides[TIDINGS]?.median
-    const theirs = sides[BASELINE]?.median
+    const ours = sides[own]?.median
+    const theirs = reference === own ? undefined : sides[reference]?.median
     if (ours !== undefined && theirs !== undefined) line.ratio = speedRatio(ours, theirs, metric.better)
     if (metric.target !== undefined && ours !== undefined) {
-      if ('atMost' in metric.target) line.met = ours <= metric.target.atMost
-      else if (line.ratio !== undefined) line.met = line.ratio >= metric.target.ratio
+      const met = isMet(metric.target, ours, theirs, line.ratio)
+      if (met !== undefined) line.met = met
     }
     return line
   })
+}
+
+function isMet(
+  target: NonNullable<Metric['target']>,
+  ours: number,
+  theirs: number | undefined,
+  ratio: number | undefined,
+): boolean | undefined {
+  if ('atMost' in target) return ours <= target.atMost
+  if ('atLeast' in target) return ours >= target.atLeast
+  if ('over' in target) return theirs === undefined ? undefined : ours - theirs <= target.over
+  return ratio === undefined ? undefined : ratio >= target.ratio
+}
+
+/** A target in words, for a ratio after `sign`. */
+export function wanted(target: NonNullable<Metric['target']>, unit: string, sign = ''): string {
+  if ('atMost' in target) return `${shown(target.atMost)} ${unit} at most`
+  if ('atLeast' in target) return `${shown(target.atLeast)} ${unit} at least`
+  if ('over' in target) return `${shown(target.over)} ${unit} more at most`
+  return `${sign}${target.ratio}${sign === '' ? '' : ' at least'}`
 }
 
 function figure(value: number | number[] | undefined, metric: Metric): number {
@@ -56,11 +84,12 @@ function figure(value: number | number[] | undefined, metric: Metric): number {
 }
 
 export function printCase(measured: Case, rounds: Rounds, lines: readonly Line[], print = console.log): void {
+  const { own } = sidesOf(measured)
   print(`\n${measured.name}: ${measured.title}`)
   for (const { metric, sides, ratio, met } of lines) {
     print(`  ${metric.title}, ${metric.unit}`)
     for (const [side, { median, q1, q3 }] of Object.entries(sides)) {
-      const verdict = side === TIDINGS ? verdictOf(metric, ratio, met) : ''
+      const verdict = side === own ? verdictOf(metric, ratio, met) : ''
       print(`    ${side.padEnd(20)}${shown(median).padStart(10)}  [${shown(q1)} .. ${shown(q3)}]${verdict}`)
     }
   }
@@ -71,9 +100,7 @@ export function printCase(measured: Case, rounds: Rounds, lines: readonly Line[]
 function verdictOf(metric: Metric, ratio: number | undefined, met: boolean | undefined): string {
   let verdict = ratio === undefined ? '' : `   x ${ratio.toFixed(2)}`
   if (metric.target !== undefined) {
-    const target =
-      'ratio' in metric.target ? `x ${metric.target.ratio} at least` : `${metric.target.atMost} ${metric.unit} at most`
-    verdict += `   target ${target}${met === undefined ? '' : met ? ': met' : ': MISSED'}`
+    verdict += `   target ${wanted(metric.target, metric.unit, 'x ')}${met === undefined ? '' : met ? ': met' : ': MISSED'}`
   }
   return verdict
 }

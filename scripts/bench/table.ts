@@ -1,7 +1,7 @@
 /** The figures as a table for a document, written between two marks so that what stands around it is left alone. */
 
 import type { Case } from './case.ts'
-import { type Line, shown } from './report.ts'
+import { type Line, shown, sidesOf, wanted } from './report.ts'
 
 export interface Found {
   case: Case
@@ -24,9 +24,10 @@ function aboutRows(about: Record<string, string>): string[] {
   return Object.entries(about).map(([name, value]) => `- ${name}: ${value}`)
 }
 
-function tableOf({ case: { title }, lines }: Found): string[] {
+function tableOf({ case: measured, lines }: Found): string[] {
   const sides = [...new Set(lines.flatMap((line) => Object.keys(line.sides)))]
-  const head = [title, ...sides, 'as fast as bare Bun', 'target']
+  const { reference, own } = sidesOf(measured)
+  const head = [measured.title, ...sides, reference === own ? '' : `as fast as ${reference}`, 'target']
   return [
     row(head),
     row(head.map((_, column) => (column === 0 ? '---' : '---:'))),
@@ -50,8 +51,7 @@ function lineOf({ metric, sides, ratio, met }: Line, columns: readonly string[])
 
 function targetOf(target: Line['metric']['target'], unit: string, met: boolean | undefined): string {
   if (target === undefined) return ''
-  const wanted = 'ratio' in target ? `${target.ratio}` : `${target.atMost} ${unit} at most`
-  return met === undefined ? wanted : `${wanted}: ${met ? 'met' : 'missed'}`
+  return met === undefined ? wanted(target, unit) : `${wanted(target, unit)}: ${met ? 'met' : 'missed'}`
 }
 
 function row(cells: readonly string[]): string {

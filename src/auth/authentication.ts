@@ -2,6 +2,7 @@
 import type { Authenticate } from '../core/application.ts'
 import type { Identity } from '../core/identity.ts'
 import { TidingsError } from '../protocol/errors.ts'
+import { ownIdentity } from './own-identity.ts'
 import type { Verifier } from './verify.ts'
 
 /**
@@ -18,7 +19,8 @@ export function authentication(
     const ask = async (index: number): Promise<Identity | null> => {
       const authenticate = own[index]
       if (authenticate === undefined) return token === undefined ? null : verifier.verify(token)
-      return authenticate(request, () => ask(index + 1))
+      const identity = await authenticate(request, () => ask(index + 1))
+      return identity && ownIdentity(identity)
     }
     try {
       return await ask(0)

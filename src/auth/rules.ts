@@ -1,7 +1,7 @@
 /** Room rules: which rule holds in a room, and whether somebody may join, publish or touch the state there. */
 
 import type { RoomRule as FilledRule } from '../config.ts'
-import type { Identity } from '../core/identity.ts'
+import { hasRole, type Identity } from '../core/identity.ts'
 import type { RoomRule as CoreRule, RoomRules as CoreRules, RoomAction } from '../core/room.ts'
 import { compilePattern } from '../protocol/names.ts'
 
@@ -60,12 +60,6 @@ function grants(access: Access, identity: Identity, room: string, isMember: bool
     default:
       return hasRole(identity, room, access.slice('role:'.length))
   }
-}
-
-/** Whether somebody has a role: in this room by `room_roles`, or everywhere. */
-function hasRole(identity: Identity, room: string, role: string): boolean {
-  const { roles, roomRoles } = identity
-  return roles.includes(role) || (roomRoles !== undefined && Object.hasOwn(roomRoles, room) && roomRoles[room] === role)
 }
 
 function isNamed(claimed: readonly string[], room: string): boolean {

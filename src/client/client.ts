@@ -286,6 +286,8 @@ export class TidingsClient<App = unknown> {
   async #refreshToken(): Promise<void> {
     if (!this.#tokens.renewable) return
     const token = await this.#tokens.renew()
+    // The next connection begins with it.
+    if (this.state !== 'open') return
     await this.#ask('refresh_token', { token }, { timeoutMs: REQUEST_TIMEOUT_MS, again: false })
   }
 

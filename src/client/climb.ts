@@ -24,6 +24,7 @@ export class Climb {
   readonly #url: string
   readonly #events: ClimbEvents
   #looks = 0
+  #due: number | undefined
   #timer: unknown
   #cancel: (() => void) | undefined
 
@@ -33,10 +34,17 @@ export class Climb {
     this.#events = events
   }
 
-  /** Looks again after a while, a longer one each time. */
+  /** Looks when it is time for it. A connection that is lost and comes back meanwhile does not put it off. */
   wait(): void {
-    const ms = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.#looks++, 10))
-    this.#set(() => this.#look(), ms)
+    const now = this.#clock.now()
+    this.#due ??= now + Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.#looks++, 10))
+    this.#set(() => this.#look(), this.#due - now)
+  }
+
+  /** The best works: whoever falls from it begins with the first look. */
+  arrived(): void {
+    this.#looks = 0
+    this.#due = undefined
   }
 
   stop(): void {
@@ -46,6 +54,7 @@ export class Climb {
   }
 
   #look(): void {
+    this.#due = undefined
     this.#set(() => this.#cancel?.(), ANSWER_MS)
     this.#cancel = probeWebSocket(this.#environment, this.#url, (works) => {
       if (this.#cancel === undefined) return

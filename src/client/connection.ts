@@ -170,7 +170,8 @@ export class Connection {
     const events: LinkEvents = {
       frame: (frame) => {
         if (frame.type === 'welcome' && link !== undefined) this.#welcomed(link, frame)
-        else if (link === this.#link) this.#events.frame(frame, true)
+        // The server's word to the link whose session has just moved on is no news.
+        else if (link === this.#link && !(this.#opening && frame.type === 'error')) this.#events.frame(frame, true)
       },
       answer: (frame) => link === this.#link && this.#events.frame(frame, false),
       position: (cursor) => link === this.#link && this.#events.position(cursor),
@@ -207,7 +208,7 @@ export class Connection {
     this.#link = link
     link.connectionId = welcome.connection_id
     link.maxBytes = welcome.limits['max_message_bytes'] || undefined
-    this.#liveness = new Liveness(clock, welcome.heartbeat, {
+    this.#liveness = new Liveness(clock, link.heartbeat ?? welcome.heartbeat, {
       ping: link.needsPing ? () => link.send({ type: 'ping' }) : undefined,
       dead: () => {
         link.close()
@@ -219,6 +220,7 @@ export class Connection {
     this.#options.tokens.accepted()
     this.#ladder.worked(link.name)
     if (this.#ladder.above() === 'websocket') this.#climb.wait()
+    else this.#climb.arrived()
     this.#events.welcome(welcome, frame)
     // A listener of the welcome may have closed the client.
     if (this.#link === link) this.#become({ state: 'open', transport: link.name })
@@ -229,17 +231,26 @@ export class Connection {
     if (this.state !== 'open' || !this.#events.leaving()) return false
     const turn = this.#turn
     const stay = (): void => {
-      if (turn !== this.#turn || this.state !== 'open') return
+      if (turn !== this.#turn) return
       this.#events.stayed()
       this.#climb.wait()
     }
     void this.#options.tokens.get().then(() => {
-      if (turn === this.#turn && this.state === 'open') this.#open('websocket', stay)
+      if (turn !== this.#turn) return
+      this.#open('websocket', (end) => (this.#link === undefined ? this.#ended(end) : stay()))
     }, stay)
     return true
   }
 
   #ended(end: End): void {
+    const opening = this.#opening
+    if (this.#link !== undefined && opening !== undefined) {
+      // As a rule because the server has given the session to the new link, which will say so in a moment.
+      this.#drop(end, opening)
+      this.#opening = opening
+      this.#become({ state: 'connecting' })
+      return
+    }
     const { clock, random } = this.#options.environment
     const lived = this.#link !== undefined && clock.now() - this.#openedAt >= STABLE_MS
     this.#turn++
@@ -247,10 +258,9 @@ export class Connection {
     else this.#drop(end)
     this.#failures = lived ? 1 : this.#failures + 1
     const error = end.error ?? new ClientError('unreachable', 'The connection ended')
-    if (error.code === 'RT_002' || end.code === 4001) {
-      if (this.#options.tokens.retire()) void this.#attempt()
-      else this.#become({ state: 'suspended', error })
-    } else if (error.reconnect) this.#retry(error, backoff(this.#failures, random))
+    const isOfToken = error.code === 'RT_002' || end.code === 4001
+    if (isOfToken && this.#options.tokens.retire()) void this.#attempt()
+    else if (error.reconnect && !isOfToken) this.#retry(error, backoff(this.#failures, random))
     else this.#become({ state: 'suspended', error })
   }
 

@@ -45,7 +45,7 @@ export class ClientError extends Error {
   readonly maybeDone: boolean
 
   constructor(reason: Reason, message: string, options: ClientErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(message, options)
     this.reason = reason
     this.code = options.code
     this.reconnect = options.reconnect ?? true

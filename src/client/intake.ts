@@ -117,7 +117,8 @@ export class Intake {
       const result = values.find((value) => value !== undefined)
       this.#port.acknowledge({ correlation_id: frame.ack_id, ...(result !== undefined && { result }) })
     }
-    if (frame.cursor === undefined || frame.room !== undefined) return
+    // Only messages have an id: what the server says of itself, such as the welcome, is nothing to acknowledge.
+    if (frame.cursor === undefined || frame.id === undefined || frame.room !== undefined) return
     if (isAfter(frame.cursor, this.#inbox)) this.#inbox = frame.cursor
     this.#scheduleAck()
   }

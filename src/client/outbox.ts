@@ -116,8 +116,11 @@ export class Outbox {
     } else {
       const error = ClientError.read(answer.payload) ?? new ClientError('bad_frame', 'No reason')
       // Refused before anything was done with it, and when to try again is known: only that is worth waiting for.
-      if (error.reason === 'rate_limited' && error.retryAfterMs !== undefined) this.#postpone(entry, error.retryAfterMs)
-      else this.#fail(entry, error)
+      if (error.reason === 'rate_limited' && error.retryAfterMs !== undefined) {
+        entry.inFlight = false
+        this.#inFlight--
+        this.pause(error.retryAfterMs)
+      } else this.#fail(entry, error)
     }
     this.#flush()
     return entry.frame.type
@@ -166,12 +169,6 @@ export class Outbox {
       this.#inFlight++
       this.#write(entry.frame)
     }
-  }
-
-  #postpone(entry: Entry, ms: number): void {
-    entry.inFlight = false
-    this.#inFlight--
-    this.pause(ms)
   }
 
   #fail(entry: Entry, error: ClientError): void {

@@ -57,7 +57,7 @@ export class Tokens {
     try {
       return await this.#source(reason)
     } catch (cause) {
-      throw new ClientError('no_token', `The token provider failed: ${String(cause)}`, { cause })
+      throw new ClientError('no_token', `The token provider failed: ${cause}`, { cause })
     }
   }
 }

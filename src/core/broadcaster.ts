@@ -69,6 +69,8 @@ export class Broadcaster {
     // What cannot be encoded is the publisher's to hear: in a later turn it would take the whole topic's queue with it.
     for (const channel of topic.channels)
       if (channel?.slices.some((members) => members > 0)) message.encode(channel.encoding)
+    const [one] = topic.looped.values()
+    if (one !== undefined) message.encode(one.encoding)
     topic.published++
     if (except?.subscriptionTo(topic)) except.framesOut--
     const delivery = { message, except, done }
@@ -91,8 +93,12 @@ export class Broadcaster {
     this.scheduled = true
     setImmediate(() => {
       this.scheduled = false
-      this.turn()
-      if (this.busy.size > 0) this.schedule()
+      try {
+        this.turn()
+      } finally {
+        // A member that fails must not hold up the others: the round goes on behind it.
+        if (this.busy.size > 0) this.schedule()
+      }
     })
   }
 
@@ -100,8 +106,9 @@ export class Broadcaster {
   private turn(): void {
     let budget = SLICE_MEMBERS
     for (const busy of this.busy.values()) {
-      this.busy.delete(busy.topic)
+      // It stays where it is found meanwhile: whoever hears that a message is out publishes the next one to the same topic.
       budget -= this.serve(busy, budget)
+      this.busy.delete(busy.topic)
       if (busy.round !== undefined || busy.waiting.length > 0) this.busy.set(busy.topic, busy)
       if (budget <= 0) return
     }
@@ -128,6 +135,7 @@ export class Broadcaster {
     }
     for (const channel of topic.channels) if (channel !== undefined) endRound(channel)
     busy.round = undefined
+    topic.passed((round.deliveries.at(-1) as Delivery).message)
     for (const { done } of round.deliveries) done?.()
     return Math.max(served, 1)
   }
@@ -140,6 +148,7 @@ export class Broadcaster {
       }
     }
     for (const member of topic.looped.values()) if (member !== delivery.except) member.deliver(delivery.message)
+    topic.passed(delivery.message)
   }
 
   private deliverSlice(topic: Topic, channel: Channel, slice: number, { message, except }: Delivery): void {
@@ -170,7 +179,9 @@ function startRound(busy: Busy): Round {
 
 function sizeFor(topic: Topic, message: Message): number {
   const channel = topic.channels.find((candidate) => candidate !== undefined)
-  return channel === undefined ? 0 : message.encode(channel.encoding).length
+  const [one] = topic.looped.values()
+  const encoding = channel?.encoding ?? one?.encoding
+  return encoding === undefined ? 0 : message.encode(encoding).length
 }
 
 /** Slices that emptied at the end are forgotten, so that a crowd that left costs nothing. */

@@ -8,14 +8,13 @@ import { Gate } from './gate.ts'
 import type { DeliveryLine } from './line.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import { Message } from './message.ts'
-import type { MessageLog } from './ports/log.ts'
+import { PAGE, toPage } from './page.ts'
+import type { MessageLog, StoredMessage } from './ports/log.ts'
 import { isRecoverable } from './recoverable.ts'
 import type { Session } from './session.ts'
 import { parseLogTopic, roomLog, userLog } from './stored-topics.ts'
 import type { Turns } from './turns.ts'
 
-/** Messages of one page: few enough to read in a fraction of a turn, enough to be one write. */
-const PAGE = 200
 /** Bytes that wait in the socket above which the next page waits too. */
 const HIGH_WATER_BYTES = 128 * 1024
 /** Milliseconds between two looks at a socket that is full. */
@@ -123,8 +122,10 @@ export class CatchUp {
       from.set(topic, start)
     }
     // Messages for other devices are counted above; where one page holds everything, the number is exact.
-    if (replayed > 0 && replayed <= PAGE)
-      replayed = (await this.read(session, from, position, delivered)).messages.length
+    if (replayed > 0 && replayed <= PAGE) {
+      const selection = { topics: [...from.keys()], device: session.deviceId }
+      replayed = wantedOf(await log.read(selection, position, delivered, PAGE), from).length
+    }
     return { from, position, replayed, recovered: gaps.length === 0 && sources.some(({ judged }) => judged), gaps }
   }
 
@@ -164,8 +165,8 @@ export class CatchUp {
       if (isOver()) return
       session.deliverAll(page.messages)
       replayed += page.messages.length
-      gate.position = page.length < PAGE ? upTo : page.last
-      if (page.length < PAGE && line.delivered === upTo) this.open(session, gate, () => level(replayed))
+      gate.position = page.more ? page.last : upTo
+      if (!page.more && line.delivered === upTo) this.open(session, gate, () => level(replayed))
       else next()
     }
     next()
@@ -211,7 +212,7 @@ export class CatchUp {
     // A position from the future would hide everything until then.
     const start = missing === undefined ? after : Math.min(after, upTo)
     const page = await this.read(session, topics, start, upTo)
-    const more = page.length === PAGE
+    const { more } = page
     const cursor = more ? page.last : Math.max(upTo, start)
     const messages = page.messages.filter((message) => !fetching.skips(message.cursor ?? 0))
     return { messages, cursor, more, gap: missing && { rooms: roomsOf(missing), position: start } }
@@ -247,10 +248,10 @@ export class CatchUp {
 
   private read(session: Session, from: ReadonlyMap<string, number>, after: number, upTo: number): MaybePromise<Page> {
     const selection = { topics: [...from.keys()], device: session.deviceId }
-    return whenReady(this.deps.log.read(selection, after, upTo, PAGE), (rows) => {
-      const wanted = rows.filter(({ topic, cursor }) => cursor > (from.get(topic) ?? 0))
-      const messages = wanted.map(({ body, cursor }) => Message.stored(body, cursor))
-      return { messages, last: rows.at(-1)?.cursor ?? upTo, length: rows.length }
+    return whenReady(this.deps.log.read(selection, after, upTo, PAGE), (read) => {
+      const { rows, more } = toPage(read)
+      const messages = wantedOf(rows, from).map(({ body, cursor }) => Message.stored(body, cursor))
+      return { messages, last: rows.at(-1)?.cursor ?? upTo, more }
     })
   }
 
@@ -259,6 +260,11 @@ export class CatchUp {
     const [first] = await this.deps.log.tail(topic, Math.max(count, 1), upTo)
     return first === undefined ? upTo : first.cursor - 1
   }
+}
+
+/** Those of some rows that are for the session: each topic has a beginning of its own. */
+function wantedOf(rows: readonly StoredMessage[], from: ReadonlyMap<string, number>): StoredMessage[] {
+  return rows.filter(({ topic, cursor }) => cursor > (from.get(topic) ?? 0))
 }
 
 function topicOf(session: Session, room: string | undefined): string {
@@ -297,8 +303,8 @@ interface Page {
   readonly messages: readonly Message[]
   /** The cursor of the last row, whether it was wanted or not. */
   readonly last: number
-  /** Rows read. */
-  readonly length: number
+  /** Whether there may be more after it. */
+  readonly more: boolean
 }
 
 function gapOf({ room, from }: Source): Gap {

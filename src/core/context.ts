@@ -3,6 +3,7 @@ import { TidingsError } from '../protocol/errors.ts'
 import { isRecord, type Target } from '../protocol/frames.ts'
 import { AckTimeout, type Answer } from './asks.ts'
 import type { Exchange } from './exchange.ts'
+import { hasRole } from './identity.ts'
 import type { Log, LogFields } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { type Published, type Recipient, recipientOf, type To } from './publisher.ts'
@@ -156,7 +157,7 @@ export class Context {
     if (!room?.has(this.session)) throw new TidingsError('forbidden', 'Only members of the room may do this')
     if (guard === 'member') return
     const role = guard === 'admin' ? 'admin' : guard.role
-    if (this.deps.rules.isAdmin(this.session.identity) || hasRole(this.session, name, role)) return
+    if (this.deps.rules.isAdmin(this.session.identity) || hasRole(this.session.identity, name, role)) return
     throw new TidingsError('forbidden', 'Another role in the room is needed for this')
   }
 
@@ -168,9 +169,4 @@ export class Context {
       return undefined
     }
   }
-}
-
-function hasRole(session: Session, room: string, role: string): boolean {
-  const { roles, roomRoles } = session.identity
-  return roles.includes(role) || (roomRoles !== undefined && Object.hasOwn(roomRoles, room) && roomRoles[room] === role)
 }

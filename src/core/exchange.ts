@@ -1,6 +1,7 @@
 /** One frame of a client and the answer to it. Where the answer goes is the transport's: a socket or an HTTP body. */
 import type { ErrorBody, TidingsError } from '../protocol/errors.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/frames.ts'
+import type { AckBatches } from './ack-batches.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Message } from './message.ts'
 import type { Session } from './session.ts'
@@ -51,6 +52,19 @@ export class Exchange {
 
   ack(payload: unknown): void {
     this.answer('ack', payload)
+  }
+
+  /** Acknowledges with the other answers of this turn: for what many are acknowledged for at once. */
+  ackWith(acks: AckBatches, payload: unknown): void {
+    if (this.reply !== undefined) {
+      this.ack(payload)
+      return
+    }
+    const { id } = this.frame
+    if (this.answered || id === undefined) return
+    const timestamp = toTimestamp(this.clock.now())
+    acks.send(this.session, { type: 'ack', payload, timestamp, correlation_id: id })
+    this.answered = true
   }
 }
 

@@ -2,6 +2,7 @@
  * Who is still there. At least one sweep a second looks at every connection: it pings, closes dead peers by the server's own clock
  * of inbound traffic (the runtime's idle timer is also reset by what the server sends), and watches tokens expire.
  */
+import { formatCursor } from '../protocol/cursor.ts'
 import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Registry } from './registry.ts'
@@ -22,7 +23,7 @@ export interface HeartbeatDeps {
   /** Milliseconds before the end of a token at which its client is warned. */
   readonly expiryWarningMs: number
   /** The session's position, which a ping carries to the client and its pong brings back. */
-  readonly position: (session: Session) => string
+  readonly position: (session: Session) => number
   readonly close: (session: Session, code: number, reason: string) => void
   readonly end: (session: Session, error: TidingsError) => void
 }
@@ -83,12 +84,13 @@ export class Heartbeat {
   }
 
   /** A client to which nothing came still learns that its position has moved, or it would ask for the past after a cut. */
-  private tellPosition(session: Session, position: string): void {
+  private tellPosition(session: Session, position: number): void {
     // An event stream has it in the id of its heartbeat, a poll in every answer.
     if (session.encoding.framing === 'sse' || session.fetching !== undefined) return
     if (session.toldPosition === position || session.gate !== undefined || session.state !== 'open') return
     session.toldPosition = position
-    session.send({ type: 'position', cursor: position, timestamp: toTimestamp(this.deps.clock.now()) })
+    const cursor = formatCursor(position)
+    session.send({ type: 'position', cursor, timestamp: toTimestamp(this.deps.clock.now()) })
   }
 
   private look(session: Session, now: number): void {
@@ -101,9 +103,13 @@ export class Heartbeat {
     if (now - session.lastPing >= intervalMs) {
       session.lastPing = now
       // Before `welcome` nothing was sent: a pong that brought a position back would acknowledge what is still to come.
-      const position = session.state === 'connecting' ? '' : this.deps.position(session)
-      session.wire.probe(position)
-      this.tellPosition(session, position)
+      if (session.state === 'connecting') {
+        session.wire.probe('')
+      } else {
+        const position = this.deps.position(session)
+        session.wire.probe(formatCursor(position))
+        this.tellPosition(session, position)
+      }
     }
     this.lookAtToken(session, now)
   }

@@ -1,8 +1,9 @@
 /** The core as one thing: made of its parts, driven by transports, asked by HTTP routes and applications. */
 import type { Config } from '../config.ts'
 import { formatCursor, parseCursor } from '../protocol/cursor.ts'
-import { TidingsError } from '../protocol/errors.ts'
+import { CLOSE, TidingsError } from '../protocol/errors.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
+import { AckBatches } from './ack-batches.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
@@ -18,6 +19,7 @@ import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
 import { Inbox } from './inbox.ts'
+import { Laggards } from './laggards.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
 import { DeliveryLine } from './line.ts'
 import type { Log } from './log.ts'
@@ -82,6 +84,7 @@ export class Hub {
   readonly reporter: Reporter
   private readonly idempotency: Idempotency<Published>
   private readonly presence: Presence
+  private readonly laggards: Laggards
   private readonly slow: SlowConsumers
   private readonly timer: ReturnType<typeof setInterval>
   private leaving = false
@@ -99,7 +102,9 @@ export class Hub {
     const fail = this.fail.bind(this)
     this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
     const store = this.backend.log
-    this.slow = new SlowConsumers(this.registry, config.limits.max_pending_bytes, close)
+    const maxPendingBytes = config.limits.max_pending_bytes
+    this.laggards = new Laggards({ clock, maxPendingBytes, delivered: () => this.line.delivered })
+    this.slow = new SlowConsumers(this.registry, maxPendingBytes, close, this.laggards)
     this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
     this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
       this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
@@ -141,7 +146,7 @@ export class Hub {
       slots,
       limits: admissionLimits(config),
       replace: (session) => this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false })),
-      reap: (session) => this.close(session, HEARTBEAT.code, HEARTBEAT.reason),
+      reap: (session) => this.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout'),
     })
     this.heartbeat = new Heartbeat({
       clock,
@@ -149,7 +154,7 @@ export class Hub {
       intervalMs: config.heartbeat.interval_ms,
       timeoutMs: config.heartbeat.timeout_ms,
       expiryWarningMs: config.auth.expiry_warning_ms,
-      position: (session) => this.position(session),
+      position: (session) => this.catchUp.positionOf(session),
       close,
       end,
     })
@@ -165,6 +170,7 @@ export class Hub {
       rooms: this.rooms,
       rules,
       idempotency: this.idempotency,
+      acks: new AckBatches(),
       direct: config.direct.publish,
     })
     const dispatcher = new Dispatcher({
@@ -247,6 +253,7 @@ export class Hub {
       const former = id === undefined ? undefined : this.registry.get(id)
       if (former === undefined || former.userId !== userId || former.deviceId !== deviceId) return
       this.resumables.keep(former)
+      this.rooms.linger(former, this.clock.monotonic() + TAKE_OVER_MS)
       this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
     }
     close(connectionId)
@@ -262,7 +269,10 @@ export class Hub {
     if (isLost(code)) this.resumables.keep(session)
     session.state = 'closed'
     session.gate = undefined
+    const graceMs = this.config.presence.grace_ms
+    if (graceMs > 0 && isLost(code) && !gathered) this.rooms.linger(session, this.clock.monotonic() + graceMs)
     this.rooms.leaveAll(session, gathered)
+    this.laggards.forget(session)
     this.registry.remove(session)
     this.backend.slots.release(session.userId, session.connectionId)
     this.receiver.abandon(session)
@@ -274,6 +284,7 @@ export class Hub {
   /** Ends a connection with a close code. */
   close(session: Session, code: number, reason: string): void {
     if (session.closed) return
+    session.flush()
     this.closed(session, code, reason)
     session.wire.end(code, reason)
   }
@@ -373,6 +384,7 @@ export class Hub {
     this.backend.sweep()
     this.resumables.sweep()
     this.visitors.sweep()
+    this.rooms.sweep(this.clock.monotonic())
   }
 }
 
@@ -388,4 +400,5 @@ function keyScope(key: string): number {
   return hash % KEY_SCOPES
 }
 
-const HEARTBEAT = { code: 4010, reason: 'heartbeat_timeout' }
+/** Milliseconds within which a connection that takes another over must stand in its rooms, or its user has left them. */
+const TAKE_OVER_MS = 10_000

@@ -20,3 +20,8 @@ export interface Identity {
   /** The token's `jti`, by which it can be revoked. */
   readonly tokenId?: string
 }
+
+/** Whether somebody has a role: in this room, or everywhere. */
+export function hasRole({ roles, roomRoles }: Identity, room: string, role: string): boolean {
+  return roles.includes(role) || (roomRoles !== undefined && Object.hasOwn(roomRoles, room) && roomRoles[room] === role)
+}

@@ -11,7 +11,7 @@ export function frameLimits({ limits }: Config): FrameLimits {
 export function rateLimits({ limits }: Config): RateLimits {
   return {
     messagesPerSecond: limits.messages_per_second,
-    burst: limits.burst === 0 ? limits.messages_per_second : limits.burst,
+    burst: burstOf(limits),
     bytesPerSecond: limits.bytes_per_second,
     maxMessageBytes: limits.max_message_bytes,
   }
@@ -32,7 +32,7 @@ export function announcedLimits({ limits }: Config): Record<string, number> {
   return {
     max_message_bytes: limits.max_message_bytes,
     messages_per_second: limits.messages_per_second,
-    burst: limits.burst,
+    burst: burstOf(limits),
     bytes_per_second: limits.bytes_per_second,
     max_rooms: limits.max_rooms,
   }
@@ -40,4 +40,9 @@ export function announcedLimits({ limits }: Config): Record<string, number> {
 
 export function unlimited(limit: number): number {
   return limit === 0 ? Number.POSITIVE_INFINITY : limit
+}
+
+/** With no burst of its own: what a second allows. */
+function burstOf({ burst, messages_per_second }: Config['limits']): number {
+  return burst === 0 ? messages_per_second : burst
 }

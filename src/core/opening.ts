@@ -84,7 +84,8 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   if (session.closed) return
   for (const outcome of outcomes) if ('error' in outcome) sayRefused(hub, session, outcome.room, outcome.error)
   hub.delivery.attach(session)
-  session.state = 'open'
+  // A server that began to leave meanwhile has said so of everybody.
+  if (session.state === 'connecting') session.state = 'open'
   if (isBehind) hub.catchUp.run(session, plan, () => {})
 }
 
@@ -167,7 +168,7 @@ function welcome(
     participant_count: entry.attendance.participants,
     cursor: formatCursor(Math.max(position, since)),
   }))
-  session.toldPosition = cursor
+  session.toldPosition = position
   const timestamp = toTimestamp(clock.now())
   const { replayed, gaps } = plan
   // Without a cursor only the inbox goes on: that of the rooms nothing is missing cannot be said.

@@ -71,7 +71,9 @@ function candidates(hub: Hub, filter: ConnectionFilter, room: Room | undefined):
 }
 
 function* membersOf(room: Room): Iterable<Session> {
-  for (const userId of room.members.keys()) yield* room.members.get(userId)
+  for (const userId of room.members.keys()) {
+    for (const session of room.members.get(userId)) if (!session.closed) yield session
+  }
 }
 
 function matches(session: Session, filter: ConnectionFilter, room: Room | undefined, now: number): boolean {
@@ -168,7 +170,6 @@ export interface RoomDescription {
   cursor: string
 }
 
-/** @param cursor the position that goes with the answer; absent: this instance's. */
 /** Whether there is anything to tell of a room: a member, a state, or history. */
 export async function isRoomKnown(hub: Hub, name: string): Promise<boolean> {
   const { attendances, states, log } = hub.backend
@@ -194,6 +195,7 @@ export async function pageOfHistory(
   }
 }
 
+/** @param cursor the position that goes with the answer; absent: this instance's. */
 export async function describeRoom(hub: Hub, name: string, cursor = hub.position()): Promise<RoomDescription> {
   const { attendances, states } = hub.backend
   const kept = await states.get(name)

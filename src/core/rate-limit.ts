@@ -28,7 +28,7 @@ export interface RateLimits {
 
 export type RateVerdict =
   | { readonly kind: 'pass' }
-  /** Passes, but the client is told that it will soon be throttled. */
+  /** Passes, but the client is told that it will soon be throttled, and after what pause not so soon. */
   | { readonly kind: 'warn'; readonly retryAfterMs: number }
   | { readonly kind: 'refuse'; readonly retryAfterMs: number }
   /** Refused so often that the connection ends. */
@@ -72,7 +72,7 @@ export class RateLimiter {
     const lacksBytes = bytesPerSecond > 0 && state.bytes < bytes
     if (lacksFrame || lacksBytes) {
       if (++state.refused > this.burst * BURSTS_BEFORE_CLOSE) return { kind: 'close' }
-      return { kind: 'refuse', retryAfterMs: this.waitFor(state, lacksFrame, lacksBytes ? bytes : 0) }
+      return { kind: 'refuse', retryAfterMs: this.timeUntil(state, 1, bytes) }
     }
     state.frames -= 1
     state.bytes -= bytes
@@ -90,7 +90,7 @@ export class RateLimiter {
   private warn(state: RateState): RateVerdict {
     if (state.warned) return PASS
     state.warned = true
-    return { kind: 'warn', retryAfterMs: this.waitFor(state, true, 0) }
+    return { kind: 'warn', retryAfterMs: this.timeUntil(state, this.burst * WARN_BELOW, this.maxBytes * WARN_BELOW) }
   }
 
   private relax(state: RateState): RateVerdict {
@@ -98,10 +98,11 @@ export class RateLimiter {
     return PASS
   }
 
-  private waitFor(state: RateState, frame: boolean, bytes: number): number {
-    const forFrame =
-      frame && this.limits.messagesPerSecond > 0 ? Math.max(0, 1 - state.frames) / this.limits.messagesPerSecond : 0
-    const forBytes = bytes > 0 ? (bytes - state.bytes) / this.limits.bytesPerSecond : 0
-    return Math.max(1, Math.ceil(Math.max(forFrame, forBytes) * 1000))
+  /** Milliseconds until so many frames and bytes are left, if nothing is sent meanwhile. */
+  private timeUntil(state: RateState, frames: number, bytes: number): number {
+    const { messagesPerSecond, bytesPerSecond } = this.limits
+    const forFrames = messagesPerSecond > 0 ? (frames - state.frames) / messagesPerSecond : 0
+    const forBytes = bytesPerSecond > 0 ? (bytes - state.bytes) / bytesPerSecond : 0
+    return Math.max(1, Math.ceil(Math.max(forFrames, forBytes) * 1000))
   }
 }

@@ -2,11 +2,12 @@
  * What happens to bytes from a client: counted, judged, decoded and handled, one frame at a time for each session and in
  * order. A frame whose handling takes its time makes the next ones wait in a bounded queue.
  */
-import { TidingsError } from '../protocol/errors.ts'
+import { connectionEnded, TidingsError } from '../protocol/errors.ts'
 import type { FrameLimits } from '../protocol/frame-limits.ts'
-import { type ClientFrame, frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
+import { type ClientFrame, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { decodeJson } from '../protocol/json.ts'
 import { decodeMsgpack } from '../protocol/msgpack.ts'
+import { salvageId } from '../protocol/salvage.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import { Exchange } from './exchange.ts'
 import type { MaybePromise } from './maybe-promise.ts'
@@ -29,12 +30,6 @@ export interface ReceiverDeps {
   /** Tells the client of a failure and ends the connection. */
   readonly end: (session: Session, error: TidingsError) => void
 }
-
-/**
- * The largest refused frame that is decoded for its id. A refused frame with an id deserves an answer that names it, but
- * decoding whatever a flooder sends is work that the throttle is there to save.
- */
-const MAX_DECODED_REFUSAL_BYTES = 4096
 
 /** Milliseconds after which a client should try again whose frames wait for a slow handler. */
 const FULL_RETRY_MS = 1000
@@ -73,12 +68,12 @@ export class Receiver {
     if (verdict.kind === 'close') {
       this.deps.end(session, new TidingsError('rate_limited'))
     } else if (verdict.kind === 'refuse') {
-      this.refuse(session, raw, bytes, 'Too many messages', verdict.retryAfterMs)
+      this.refuse(session, raw, 'Too many messages', verdict.retryAfterMs)
     } else {
       if (verdict.kind === 'warn') this.warn(session, verdict.retryAfterMs)
       if (session.busy && this.deps.asking() && this.answers(session, raw)) return
       if (session.busy && session.waitingBytes + bytes > this.deps.maxWaitingBytes) {
-        this.refuse(session, raw, bytes, 'Too many messages are waiting to be handled', FULL_RETRY_MS)
+        this.refuse(session, raw, 'Too many messages are waiting to be handled', FULL_RETRY_MS)
         return
       }
       this.enqueue(session, raw)
@@ -92,7 +87,7 @@ export class Receiver {
    */
   async submit(session: Session, value: unknown, bytes: number, reply: (frame: ServerFrame) => void): Promise<void> {
     const { clock, limiter } = this.deps
-    if (session.closed) throw new TidingsError('not_found', 'The connection has ended')
+    if (session.closed) throw connectionEnded()
     const now = clock.monotonic()
     session.framesIn++
     session.bytesIn += bytes
@@ -140,7 +135,7 @@ export class Receiver {
   /** Gives up what has waited for a session that is gone. */
   abandon(session: Session): void {
     for (const waiting of session.waiting ?? []) {
-      if (isSubmitted(waiting)) waiting.reject(new TidingsError('not_found', 'The connection has ended'))
+      if (isSubmitted(waiting)) waiting.reject(connectionEnded())
     }
     session.waiting = undefined
   }
@@ -183,25 +178,23 @@ export class Receiver {
   }
 
   private handleRaw(session: Session, raw: string | Uint8Array): void {
-    let id: string | undefined
     let exchange: Exchange | undefined
     try {
       const value = this.decode(raw)
-      id = frameIdOf(value)
       exchange = new Exchange(session, parseClientFrame(value), this.deps.clock)
       const handled = this.deps.dispatch(exchange)
       if (handled instanceof Promise)
-        this.waitFor(session, handled, (error) => this.failed(session, error, id, exchange))
+        this.waitFor(session, handled, (error) => this.failed(session, error, raw, exchange))
     } catch (error) {
-      this.failed(session, error, id, exchange)
+      this.failed(session, error, raw, exchange)
     }
   }
 
   /** Answers a frame with what went wrong, where nothing has answered it yet. */
-  private failed(session: Session, error: unknown, id: string | undefined, exchange: Exchange | undefined): void {
+  private failed(session: Session, error: unknown, raw: string | Uint8Array, exchange: Exchange | undefined): void {
     if (exchange?.answered) return
     if (exchange !== undefined) exchange.answered = true
-    this.deps.fail(session, error, id)
+    this.deps.fail(session, error, exchange === undefined ? salvageId(raw) : exchange.frame.id)
   }
 
   private handleSubmitted(session: Session, { run, resolve, reject }: SubmittedFrame): void {
@@ -224,23 +217,9 @@ export class Receiver {
     return typeof raw === 'string' ? decodeJson(raw, limits) : decodeMsgpack(raw, limits)
   }
 
-  private refuse(
-    session: Session,
-    raw: string | Uint8Array,
-    bytes: number,
-    message: string,
-    retryAfterMs: number,
-  ): void {
-    const error = new TidingsError('rate_limited', message, { retryAfterMs })
-    this.deps.fail(session, error, bytes <= MAX_DECODED_REFUSAL_BYTES ? this.peekId(raw) : undefined)
-  }
-
-  private peekId(raw: string | Uint8Array): string | undefined {
-    try {
-      return frameIdOf(this.decode(raw))
-    } catch {
-      return undefined
-    }
+  /** Refuses a frame undecoded: decoding whatever a flooder sends is work that the throttle is there to save. */
+  private refuse(session: Session, raw: string | Uint8Array, message: string, retryAfterMs: number): void {
+    this.deps.fail(session, new TidingsError('rate_limited', message, { retryAfterMs }), salvageId(raw))
   }
 
   private warn(session: Session, retryAfterMs: number): void {

@@ -6,8 +6,8 @@ export class Registry {
   /** By connection id, oldest first. */
   readonly sessions = new Map<string, Session>()
   readonly byUser = new MultiMap<string, Session>()
-  readonly byDevice = new MultiMap<string, Session>()
   readonly byAddress = new MultiMap<string, Session>()
+  private devices: MultiMap<string, Session> | undefined
 
   get size(): number {
     return this.sessions.size
@@ -16,15 +16,24 @@ export class Registry {
   add(session: Session): void {
     this.sessions.set(session.connectionId, session)
     this.byUser.add(session.userId, session)
-    this.byDevice.add(session.deviceId, session)
+    this.devices?.add(session.deviceId, session)
     this.byAddress.add(session.addressKey, session)
   }
 
   remove(session: Session): void {
     if (!this.sessions.delete(session.connectionId)) return
     this.byUser.delete(session.userId, session)
-    this.byDevice.delete(session.deviceId, session)
+    this.devices?.delete(session.deviceId, session)
     this.byAddress.delete(session.addressKey, session)
+  }
+
+  /** Connections by device id, whosever it is. Kept from the first question on: most servers are never asked. */
+  get byDevice(): MultiMap<string, Session> {
+    if (this.devices === undefined) {
+      this.devices = new MultiMap()
+      for (const session of this.all()) this.devices.add(session.deviceId, session)
+    }
+    return this.devices
   }
 
   get(connectionId: string): Session | undefined {

@@ -38,7 +38,8 @@ export class Room {
   constructor(name: string, rule: RoomRule, busy?: Topic) {
     this.name = name
     this.rule = rule
-    this.topic = busy ?? new Topic(roomTopic(name), name, rule.history.maxMessages > 0 ? roomLog(name) : undefined)
+    const log = rule.history.maxMessages > 0 ? roomLog(name) : undefined
+    this.topic = busy ?? new Topic(roomTopic(name), name, log, rule.slowConsumer === 'latest_only')
   }
 
   has(session: Session): boolean {

@@ -1,6 +1,7 @@
 /** Joining and leaving: the rule, the limit, the exclusive group, the topic, and who is told. */
 import { TidingsError } from '../protocol/errors.ts'
 import { isRoomName } from '../protocol/names.ts'
+import { Lingering } from './lingering.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import type { Attendance, Attendances, RoomStates } from './ports/backend.ts'
 import type { Presence } from './presence.ts'
@@ -31,6 +32,7 @@ export class Rooms {
   private readonly rooms = new Map<string, Room>()
   /** Who has entered a room, as its user's first, and is not subscribed to it yet: nobody was told of them. */
   private readonly unannounced = new Set<string>()
+  private readonly lingering = new Lingering()
   private readonly deps: RoomsDeps
 
   constructor(deps: RoomsDeps) {
@@ -87,6 +89,7 @@ export class Rooms {
       const room = this.rooms.get(name) ?? this.open(name)
       room.members.add(session.userId, session)
       return whenReady(this.deps.attendances.enter(name, session), (attendance) => {
+        for (const former of this.lingering.takeFormer(room, session)) void this.takeOut(former, room)
         if (attendance.changed) this.unannounced.add(personIn(room, session))
         return entry(room, attendance, false)
       })
@@ -144,6 +147,24 @@ export class Rooms {
       if (room === undefined) continue
       room.topic.unsubscribe(session)
       void this.takeOut(session, room, gathered)
+    }
+  }
+
+  /**
+   * Lets a session whose connection is gone stand in its rooms for a while, without receiving anything: others hear that
+   * its user has left when that is over and the device has not come back.
+   * @param until monotonic milliseconds.
+   */
+  linger(session: Session, until: number): void {
+    const rooms = session.rooms.flatMap((name) => this.rooms.get(name) ?? [])
+    for (const room of rooms) room.topic.unsubscribe(session)
+    if (rooms.length > 0) this.lingering.add(session, rooms, until)
+  }
+
+  /** Takes out who has lingered long enough. Called about once a second. */
+  sweep(now: number): void {
+    for (const { session, rooms } of this.lingering.takeOver(now)) {
+      for (const room of rooms) void this.takeOut(session, room)
     }
   }
 

@@ -1,6 +1,7 @@
 /** Frames with `to`: who may send what to whom, once for each id, and the answer to the sender. */
 import { TidingsError } from '../protocol/errors.ts'
 import { type ClientFrame, isReservedType, type Target } from '../protocol/frames.ts'
+import type { AckBatches } from './ack-batches.ts'
 import type { Exchange } from './exchange.ts'
 import type { Idempotency } from './idempotency.ts'
 import type { MaybePromise } from './maybe-promise.ts'
@@ -14,6 +15,7 @@ export interface RouterDeps {
   readonly rooms: Rooms
   readonly rules: RoomRules
   readonly idempotency: Idempotency<Published>
+  readonly acks: AckBatches
   /** Who may send to other users: `any`, `none` or `role:NAME`. */
   readonly direct: string
 }
@@ -35,8 +37,9 @@ export class Router {
     if (isReservedType(frame.type)) throw new TidingsError('forbidden', "This type is the protocol's own")
     const recipient = this.authorise(session, to)
     const published = this.publish(session, frame, recipient)
-    if (published instanceof Promise) return published.then((answer) => exchange.ack(answer))
-    exchange.ack(published)
+    const { acks } = this.deps
+    if (published instanceof Promise) return published.then((answer) => exchange.ackWith(acks, answer))
+    exchange.ackWith(acks, published)
   }
 
   /** Whether a frame will be stored: then the session's next frame that is not waits for it. */

@@ -2,7 +2,7 @@
  * A connected device: who it is, what it is subscribed to, how it is doing. It knows no transport and no rule; it holds
  * what the rules are applied to. There are tens of thousands, so fields are plain and made when first needed.
  */
-import type { Encoding } from '../protocol/encoding.ts'
+import type { Encoded, Encoding } from '../protocol/encoding.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
 import { Fetching } from './fetching.ts'
 import type { Gate } from './gate.ts'
@@ -88,11 +88,13 @@ export class Session implements Member {
   /** Whether a frame is being handled: the next waits in `waiting`. */
   busy = false
   waiting: WaitingFrame[] | undefined
+  /** Answers that are sent with the others of this turn. */
+  private unsent: Encoded[] | undefined
   waitingBytes = 0
   /** Monotonic milliseconds at which the credentials end. */
   expiresAt: number | undefined
   /** The position last said to the client with a heartbeat. */
-  toldPosition: string | undefined
+  toldPosition = 0
   /** Whether `token_expiring` was said for the present token. */
   expiryWarned = false
 
@@ -138,8 +140,36 @@ export class Session implements Member {
   /** Sends a frame to this client alone. In order with everything that was published before. */
   send(frame: ServerFrame): void {
     if (this.state === 'closed') return
+    this.flush()
     this.framesOut++
     this.wire.send(this.encoding.encode(frame))
+  }
+
+  /**
+   * Keeps a frame until {@link flush}, or until something else is sent to this client alone.
+   * @returns whether it is the first: then somebody has to call {@link flush}.
+   */
+  sendLater(frame: ServerFrame): boolean {
+    if (this.state === 'closed') return false
+    this.framesOut++
+    const data = this.encoding.encode(frame)
+    if (this.unsent !== undefined) {
+      this.unsent.push(data)
+      return false
+    }
+    this.unsent = [data]
+    return true
+  }
+
+  /** Sends what was kept. */
+  flush(): void {
+    const { unsent } = this
+    if (unsent === undefined) return
+    this.unsent = undefined
+    if (this.state === 'closed') return
+    const [only] = unsent
+    if (unsent.length === 1 && only !== undefined) this.wire.send(only)
+    else this.wire.sendAll(unsent)
   }
 
   /** Hands over a message that others receive too. */
@@ -154,6 +184,7 @@ export class Session implements Member {
       this.gate.hold(message)
       return
     }
+    this.flush()
     this.framesOut++
     this.wire.send(message.encode(this.encoding))
   }
@@ -161,6 +192,7 @@ export class Session implements Member {
   /** Hands over several messages in few writes, past the gate: for who reads to this session from the log. */
   deliverAll(messages: readonly Message[]): void {
     if (this.state === 'closed' || messages.length === 0) return
+    this.flush()
     this.framesOut += messages.length
     this.wire.sendAll(messages.map((message) => message.encode(this.encoding)))
   }

@@ -3,6 +3,7 @@
  * connection's buffer is looked at, which costs about 30 nanoseconds each. The client resumes from where it was.
  */
 import { CLOSE } from '../protocol/errors.ts'
+import type { Laggards } from './laggards.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
@@ -13,6 +14,7 @@ export class SlowConsumers {
   private readonly registry: Registry
   private readonly maxPendingBytes: number
   private readonly close: (session: Session, code: number, reason: string) => void
+  private readonly laggards: Laggards | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private soon: ReturnType<typeof setImmediate> | undefined
   /** Bytes that met a full socket since the last look: no buffer has grown by more. */
@@ -22,10 +24,12 @@ export class SlowConsumers {
     registry: Registry,
     maxPendingBytes: number,
     close: (session: Session, code: number, reason: string) => void,
+    laggards?: Laggards,
   ) {
     this.registry = registry
     this.maxPendingBytes = maxPendingBytes
     this.close = close
+    this.laggards = laggards
   }
 
   /**
@@ -52,7 +56,8 @@ export class SlowConsumers {
     let pressure = false
     for (const session of this.registry.all()) {
       const buffered = session.wire.bufferedBytes()
-      if (buffered > this.maxPendingBytes) this.close(session, CLOSE.slowConsumer, 'slow_consumer')
+      const isSpared = this.laggards?.look(session, buffered) ?? false
+      if (buffered > this.maxPendingBytes && !isSpared) this.close(session, CLOSE.slowConsumer, 'slow_consumer')
       else if (buffered > 0) pressure = true
     }
     // Whoever still has something waiting may pass the limit without another publish reporting it.

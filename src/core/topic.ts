@@ -15,6 +15,9 @@ export const SLICE_MEMBERS = 250
 /** The slice number of a session that is not natively subscribed. */
 export const LOOPED = -1
 
+/** The slice number of a member that is sent nothing until it has read what waits for it. */
+const LAGGING = -2
+
 /** Who can be in a topic: a session, as far as a topic knows it. */
 export interface Member {
   readonly wire: Wire
@@ -64,14 +67,20 @@ export class Topic {
   readonly log: string | undefined
   readonly channels: (Channel | undefined)[] = []
   private readonly singles = new Set<Member>()
+  /** Whether a member that does not keep up skips to the newest. */
+  readonly latestOnly: boolean
   /** Messages handed to this topic so far. */
   published = 0
   private members = 0
+  /** Members that lag, with the count of messages at which they were taken off. Made when the first one does. */
+  private lagging: Map<Member, number> | undefined
+  private newest: Message | undefined
 
-  constructor(name: string, room?: string, log?: string) {
+  constructor(name: string, room?: string, log?: string, latestOnly = false) {
     this.name = name
     this.room = room
     this.log = log
+    this.latestOnly = latestOnly
   }
 
   /** Members of this topic. */
@@ -112,13 +121,37 @@ export class Topic {
     this.members--
     member.subscriptions = member.subscriptions.filter((other) => other !== subscription)
     member.framesOut += this.published - subscription.from
-    if (subscription.slice === LOOPED) {
-      this.singles.delete(member)
-      return
-    }
-    member.wire.unsubscribe(this.nativeName(member.encoding, subscription.slice))
-    const slices = this.channelFor(member.encoding).slices
-    slices[subscription.slice] = (slices[subscription.slice] as number) - 1
+    if (subscription.slice === LAGGING) this.endLag(member)
+    else this.withdraw(member, subscription)
+  }
+
+  /** Sends a member nothing any more until it recovers; false where it is sent nothing already, or is not in. */
+  lag(member: Member): boolean {
+    const subscription = member.subscriptionTo(this)
+    if (subscription === undefined || subscription.slice === LAGGING) return false
+    this.withdraw(member, subscription)
+    member.subscriptions = member.subscriptions.map((other) =>
+      other === subscription ? { ...subscription, slice: LAGGING } : other,
+    )
+    this.lagging ??= new Map()
+    this.lagging.set(member, this.published)
+    return true
+  }
+
+  /** Sends to a member again that lagged; answers the newest of what it has missed. */
+  recover(member: Member): Message | undefined {
+    const subscription = member.subscriptionTo(this)
+    if (subscription?.slice !== LAGGING) return undefined
+    const missed = this.published - (this.lagging?.get(member) ?? this.published)
+    const { newest } = this
+    this.unsubscribe(member)
+    this.subscribe(member, subscription.since)
+    return missed > 0 ? newest : undefined
+  }
+
+  /** A message has gone out to all members: kept as long as somebody lags. */
+  passed(message: Message): void {
+    if (this.lagging !== undefined) this.newest = message
   }
 
   /**
@@ -127,7 +160,7 @@ export class Topic {
    */
   readmit(member: Member): void {
     const subscription = member.subscriptionTo(this)
-    if (subscription === undefined) return
+    if (subscription === undefined || subscription.slice === LAGGING) return
     this.unsubscribe(member)
     this.subscribe(member, subscription.since)
   }
@@ -135,6 +168,26 @@ export class Topic {
   /** The native topic of one slice. */
   nativeName(encoding: Encoding, slice: number): string {
     return `${encoding.index}${this.name}\n${slice}`
+  }
+
+  /** Takes a member off where it is written to. */
+  private withdraw(member: Member, { slice }: Subscription): void {
+    if (slice === LOOPED) {
+      this.singles.delete(member)
+      return
+    }
+    member.wire.unsubscribe(this.nativeName(member.encoding, slice))
+    const { slices } = this.channelFor(member.encoding)
+    slices[slice] = (slices[slice] as number) - 1
+  }
+
+  private endLag(member: Member): void {
+    // What it was not sent does not count as sent.
+    member.framesOut -= this.published - (this.lagging?.get(member) ?? this.published)
+    this.lagging?.delete(member)
+    if (this.lagging?.size !== 0) return
+    this.lagging = undefined
+    this.newest = undefined
   }
 
   private channelFor(encoding: Encoding): Channel {

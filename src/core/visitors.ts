@@ -12,6 +12,11 @@ import type { Wire } from './wire.ts'
 
 /** Milliseconds after which a user's places are forgotten: longer than a full throttle takes to pass. */
 const FORGET_AFTER_MS = 60_000
+/**
+ * Devices of one user that have a place at a time. The client chooses their names: with a new one in each request it would
+ * take memory as fast as it sends.
+ */
+const MAX_PLACES = 16
 
 /** What a visitor's request says of where it comes from. */
 export interface Visit {
@@ -49,8 +54,13 @@ export class Visitors {
     const present = user.places.get(deviceId)
     if (present !== undefined) {
       present.identity = identity
+      // The last one that was used is the last one to go.
+      user.places.delete(deviceId)
+      user.places.set(deviceId, present)
       return present
     }
+    const [longestUnused] = user.places.keys()
+    if (longestUnused !== undefined && user.places.size >= MAX_PLACES) user.places.delete(longestUnused)
     const place = new Session(
       {
         connectionId: newConnectionId(),

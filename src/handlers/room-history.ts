@@ -2,6 +2,7 @@
 import type { Exchange } from '../core/exchange.ts'
 import type { Hub } from '../core/hub.ts'
 import { Message } from '../core/message.ts'
+import { PAGE, toPage } from '../core/page.ts'
 import type { StoredMessage } from '../core/ports/log.ts'
 import { isRecoverable } from '../core/recoverable.ts'
 import type { Room } from '../core/room.ts'
@@ -9,9 +10,6 @@ import { roomLog } from '../core/stored-topics.ts'
 
 /** What a client wants to have: everything after a cursor, or the last few. */
 export type HistoryWish = { readonly since: number } | { readonly last: number }
-
-/** Messages of one page. */
-const PAGE = 200
 
 export class RoomHistory {
   /** Whether everything after `since` was there. */
@@ -50,10 +48,10 @@ export class RoomHistory {
     for (;;) {
       const upTo = this.head
       const read = log.read({ topics: [topic] }, at, upTo, PAGE)
-      const rows = read instanceof Promise ? await read : read
+      const { rows, more } = toPage(read instanceof Promise ? await read : read)
       this.send(rows)
       at = rows.at(-1)?.cursor ?? at
-      if (rows.length < PAGE && this.head === upTo) return
+      if (!more && this.head === upTo) return
       await hub.catchUp.breathe(this.exchange.session)
     }
   }

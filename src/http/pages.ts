@@ -1,24 +1,9 @@
 /** What people open in a browser: the start page, and the client library as a script. */
 import { type AnyElysia, Elysia } from 'elysia'
 import { PAGE, STYLE } from '../web/start/assets.ts'
+import { pageHeaders } from './page-headers.ts'
 
-/** Nothing but this server's own files, nothing within the page, and connections to this server alone. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
-
-const HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-cache',
-}
+const HEADERS = pageHeaders()
 
 const hidden = { detail: { hide: true } }
 

@@ -2,26 +2,10 @@
 import { type AnyElysia, Elysia } from 'elysia'
 import { ASSETS, type Asset, PAGE } from '../web/swagger/assets.ts'
 import type { HttpDeps } from './deps.ts'
+import { pageHeaders } from './page-headers.ts'
 
-/** Nothing but this server's own files; no script or style within the page. The UI draws its arrows as `data:` images. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
-
-const HEADERS = {
-  'content-security-policy': CONTENT_SECURITY_POLICY,
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  // Asked for again each time, and answered with 304 as long as it is the same.
-  'cache-control': 'no-cache',
-}
+/** The UI draws its arrows as `data:` images. */
+const HEADERS = pageHeaders("'self' data:")
 
 /** @param described the routes to describe. */
 export function swaggerRoutes({ border }: HttpDeps, described: AnyElysia) {

@@ -125,6 +125,11 @@ export class TidingsError extends Error {
   }
 }
 
+/** A frame was for a connection that is gone. Its field tells a client that it is to come back, and not that it asked wrongly. */
+export function connectionEnded(): TidingsError {
+  return new TidingsError('not_found', 'The connection has ended', { details: { field: 'connection_id' } })
+}
+
 function kind(code: string, reconnect: boolean, status: number, close: number, message: string): ErrorKind {
   return { code, reconnect, status, close, message }
 }

@@ -62,7 +62,7 @@ function checkShape(text: string, limits: FrameLimits): void {
 }
 
 /** The index of the quote that ends the string which starts at `start`, or the text's end. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
     let backslashes = 0
     while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++

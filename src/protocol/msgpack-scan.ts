@@ -72,7 +72,7 @@ export function scanMsgpack(bytes: Uint8Array, limits: FrameLimits): Scanned {
     const top = remaining.length - 1
     if (top >= 0) {
       const left = remaining[top] as number
-      if (isMap[top] && left % 2 === 0 && !isString(tag)) throw malformed('a key is not a string')
+      if (isMap[top] && left % 2 === 0 && !isStringTag(tag)) throw malformed('a key is not a string')
       remaining[top] = left - 1
     }
     if (tag <= 0x8f) {
@@ -157,7 +157,8 @@ export function scanMsgpack(bytes: Uint8Array, limits: FrameLimits): Scanned {
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER)
 
-function isString(tag: number): boolean {
+/** Whether a value that begins with this byte is a string. */
+export function isStringTag(tag: number): boolean {
   return (tag >= 0xa0 && tag <= 0xbf) || (tag >= 0xd9 && tag <= 0xdb)
 }
 

@@ -4,6 +4,7 @@ import { isatty } from 'node:tty'
 import { LOG_LEVELS, type Log, type LogFields, type LogLevel } from '../core/log.ts'
 import { type Format, jsonLine, prettyLine } from './lines.ts'
 import { type Plain, plainFields, plainText } from './plain.ts'
+import { simpleJsonLine } from './simple-line.ts'
 import { type LogDestination, standardOutput } from './stdout.ts'
 
 export interface LogOptions {
@@ -43,10 +44,13 @@ interface Target {
 class LineLog implements Log {
   readonly #target: Target
   readonly #fields: { readonly [key: string]: Plain }
+  /** Whether lines have no fields but those given with them. */
+  #plain = true
 
   constructor(target: Target, fields: { readonly [key: string]: Plain }) {
     this.#target = target
     this.#fields = fields
+    for (const _ in fields) this.#plain = false
   }
 
   debug(event: string, fields?: LogFields): void {
@@ -71,6 +75,13 @@ class LineLog implements Log {
 
   #write(level: LogLevel, event: string, fields: LogFields | undefined): void {
     const { now, format, destination } = this.#target
+    if (format === jsonLine && this.#plain) {
+      const line = simpleJsonLine(level, now(), event, fields)
+      if (line !== undefined) {
+        destination.write(line)
+        return
+      }
+    }
     const all = fields === undefined ? this.#fields : this.#with(fields)
     destination.write(format({ level, time: now(), event: plainText(event), fields: all }))
   }

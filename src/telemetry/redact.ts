@@ -19,12 +19,24 @@ const BEARER = /\b(bearer\s+)[^\s,;"']+/gi
 /** The subprotocol that carries a token, also one that is no JWT. */
 const TOKEN_PROTOCOL = /\b(token\.)[\w.~+/=-]{16,}/g
 
+/** Whether a text may hold a credential, so that {@link redact} has to look closer. */
+export function isSuspicious(text: string): boolean {
+  return SUSPICIOUS.test(text)
+}
+
 export function isSecretKey(key: string): boolean {
   return SECRET_KEY.test(key)
 }
 
+/**
+ * Something that every pattern above needs somewhere. Ids, names and addresses have none of it, and are most of what is
+ * logged: five searches through each of them were a tenth of what a connection costs.
+ */
+const SUSPICIOUS = /\.e|token\.|[=%":\s]/i
+
 /** The text without credentials. To be called with text that has been cut: it looks at every character. */
 export function redact(text: string): string {
+  if (!isSuspicious(text)) return text
   return text
     .replace(RUN, withoutJwt)
     .replace(IN_URL, `$1${REDACTED}`)

@@ -106,14 +106,13 @@ class PollConnection implements Wire {
   }
 
   send(data: Encoded): void {
-    if (this.isOverfull()) return
     const { fetching } = this.session
     // What is said before the first fetch comes before everything that is replayed.
     const after = fetching?.begun ? this.hub.line.delivered : (fetching?.position ?? 0)
     this.waiting.push({ after, data: data as string })
-    this.waitingBytes += Buffer.byteLength(data)
-    // From here on nothing is kept: the client is about to be cut off, and is told when it comes.
-    if (this.isOverfull()) this.hub.pressure(this.bufferedBytes())
+    const bytes = Buffer.byteLength(data)
+    this.waitingBytes += bytes
+    if (this.held === undefined) this.hub.pressure(bytes)
     if (this.held === undefined || this.looking) return
     this.looking = true
     this.lookSoon()
@@ -136,7 +135,7 @@ class PollConnection implements Wire {
     clearTimeout(this.timer)
     const { held } = this
     if (held !== undefined) this.sayFarewell(held)
-    else if (this.waiting.length > 0) this.timer = setTimeout(this.forget, this.hub.config.poll.grace_ms)
+    else if (this.waiting.length > 0) this.keepFarewell()
     else this.forget()
   }
 
@@ -152,10 +151,6 @@ class PollConnection implements Wire {
     const { session, hub } = this
     session.fetching?.arrived(Math.min(cursor, hub.line.delivered))
     hub.alive(session, formatCursor(cursor))
-  }
-
-  private isOverfull(): boolean {
-    return this.waitingBytes > this.hub.config.limits.max_pending_bytes
   }
 
   /** Looks at the end of the turn, so that what comes in one turn goes in one answer. */
@@ -205,6 +200,12 @@ class PollConnection implements Wire {
     if (fetching !== undefined) fetching.given = Math.max(fetching.given, position)
     this.leave(held)
     held.answer({ connectionId, cursor: formatCursor(position), messages })
+  }
+
+  /** Keeps what the client was told at the end for as long as it would be waited for. No reason for a process to stay. */
+  private keepFarewell(): void {
+    this.timer = setTimeout(this.forget, this.hub.config.poll.grace_ms)
+    this.timer.unref()
   }
 
   /** Answers the last poll of a session that has ended: what it was told at its end. */

@@ -4,7 +4,7 @@ import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Session } from '../core/session.ts'
 import { inEnvelope } from '../protocol/encoding.ts'
-import { TidingsError } from '../protocol/errors.ts'
+import { connectionEnded, TidingsError } from '../protocol/errors.ts'
 import { frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Door, Knock } from './handshake.ts'
@@ -99,7 +99,7 @@ export class Sends {
     const id = connectionIdOf(value)
     if (id === undefined) return undefined
     const session = this.hub.registry.get(id)
-    if (session === undefined) throw new TidingsError('not_found', 'The connection has ended')
+    if (session === undefined) throw connectionEnded()
     checkOwner(session, identity, query)
     return session
   }

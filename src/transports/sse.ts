@@ -24,8 +24,9 @@ interface DirectController {
   close(error?: Error): void
 }
 
-/** One client's stream and its session. */
+/** One client's stream and its session. The runtime calls `pull` and `cancel`: it is the source of the response's body. */
 class EventStream implements Wire, Writable {
+  readonly type = 'direct'
   readonly transport = 'sse'
   readonly native = false
   readonly silence = 'allowed'
@@ -36,6 +37,7 @@ class EventStream implements Wire, Writable {
   private finish: (() => void) | undefined
   /** Sent and not yet written. */
   private pending: string[] = []
+  /** Bytes of it that came since the client stopped reading. */
   private pendingBytes = 0
   /** Bytes that the runtime took and could not pass on; 0: the client reads. */
   private stalledBytes = 0
@@ -52,19 +54,34 @@ class EventStream implements Wire, Writable {
     this.session = new Session(admitted.init, this)
   }
 
-  /** The body of the response. The session opens when the runtime begins to send it. */
-  body(signal: AbortSignal): ReadableStream {
-    const abandon = () => this.abandon()
-    signal.addEventListener('abort', abandon, { once: true })
-    const source = {
-      type: 'direct',
-      pull: (controller: DirectController) => {
-        signal.removeEventListener('abort', abandon)
-        return this.open(controller)
-      },
-      cancel: () => this.gone(),
+  /** The runtime begins to send the body: the session opens. */
+  pull(controller: DirectController): Promise<void> {
+    const { admitted } = this
+    if (admitted === undefined) return Promise.resolve()
+    this.admitted = undefined
+    this.controller = controller
+    const over = new Promise<void>((resolve) => {
+      this.finish = resolve
+    })
+    this.add(retryEvent(RETRY_MS))
+    this.hub.open(this.session, admitted.start)
+    admitted.place.release()
+    return over
+  }
+
+  /** The client is gone, maybe before the body began. */
+  cancel(): void {
+    const { admitted } = this
+    this.admitted = undefined
+    if (admitted !== undefined) {
+      admitted.cancel()
+      return
     }
-    return new ReadableStream(source as unknown as UnderlyingDefaultSource)
+    clearTimeout(this.stallTimer)
+    this.controller = undefined
+    this.pending = []
+    this.hub.closed(this.session, ABNORMAL_CLOSURE, '')
+    this.finish?.()
   }
 
   send(data: Encoded): void {
@@ -82,8 +99,9 @@ class EventStream implements Wire, Writable {
     this.add(heartbeatEvent(newest > Number(position) ? String(newest) : position))
   }
 
+  /** What is only waiting for the end of the turn is nobody's fault. */
   bufferedBytes(): number {
-    return this.pendingBytes + this.stalledBytes
+    return this.stalledBytes === 0 ? 0 : this.stalledBytes + this.pendingBytes
   }
 
   takePending(): readonly string[] {
@@ -124,35 +142,16 @@ class EventStream implements Wire, Writable {
     return true
   }
 
-  private open(controller: DirectController): Promise<void> {
-    const { admitted } = this
-    // The client left in the very moment in which the answer began.
-    if (admitted === undefined) return Promise.resolve()
-    this.admitted = undefined
-    this.controller = controller
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.finish = resolve
-    this.add(retryEvent(RETRY_MS))
-    this.hub.open(this.session, admitted.start)
-    admitted.place.release()
-    return promise
-  }
-
   private add(event: string): void {
-    if (this.controller === undefined || this.isOverfull()) return
+    if (this.controller === undefined) return
     this.pending.push(event)
     if (this.stalledBytes === 0) {
-      this.pendingBytes += event.length
       if (this.pending.length === 1) this.writer.schedule(this)
       return
     }
-    this.pendingBytes += Buffer.byteLength(event)
-    // From here on nothing is kept: the client is about to be cut off, and reads it from the log when it is back.
-    if (this.isOverfull()) this.hub.pressure(this.bufferedBytes())
-  }
-
-  private isOverfull(): boolean {
-    return this.stalledBytes > 0 && this.bufferedBytes() > this.hub.config.limits.max_pending_bytes
+    const bytes = Buffer.byteLength(event)
+    this.pendingBytes += bytes
+    this.hub.pressure(bytes)
   }
 
   private stall(drained: Promise<unknown>, bytes: number): void {
@@ -167,24 +166,6 @@ class EventStream implements Wire, Writable {
       if (this.pending.length > 0) this.writer.schedule(this)
     }
     drained.then(goOn, goOn)
-  }
-
-  /** The client left before the stream began. */
-  private abandon(): void {
-    this.admitted?.cancel()
-    this.admitted = undefined
-  }
-
-  private gone(): void {
-    if (this.admitted !== undefined) {
-      this.abandon()
-      return
-    }
-    clearTimeout(this.stallTimer)
-    this.controller = undefined
-    this.pending = []
-    this.hub.closed(this.session, ABNORMAL_CLOSURE, '')
-    this.finish?.()
   }
 }
 
@@ -206,5 +187,5 @@ export async function openStream(door: Door, hub: Hub, writer: StreamWriter, kno
     admitted.cancel()
     throw new TidingsError('unavailable', 'The client has left')
   }
-  return new EventStream(hub, writer, admitted).body(request.signal)
+  return new ReadableStream(new EventStream(hub, writer, admitted) as unknown as UnderlyingDefaultSource)
 }

@@ -38,6 +38,30 @@ describe('on a lesser transport', () => {
     expect(been()).toEqual([])
   })
 
+  test('a client whose connection is lost now and then looks all the same', async () => {
+    const { runtime, client, stream } = await onStream()
+    const looks: number[] = []
+    runtime.onSocket = (socket) => {
+      looks.push(runtime.clock.now() - 1000)
+      socket.break()
+    }
+    let present = stream
+    for (let seconds = 0; seconds < 60; seconds += 20) {
+      await runtime.clock.advance(19_500)
+      present.end()
+      present = new FakeStream()
+      const { response } = present
+      runtime.onRequest = ({ pathname }) => (pathname === '/realtime/sse' ? response : undefined)
+      await runtime.clock.advance(500)
+      present.say(welcomeFrame({ connection_id: `again-${seconds}`, cursor: '100' }))
+      await settle()
+    }
+    expect(client.transport).toBe('sse')
+    expect(looks).toEqual([30_000])
+    await runtime.clock.advance(30_000)
+    expect(looks).toEqual([30_000, 90_000])
+  })
+
   test('a look shows no token: whatever answers it, nothing of the session is at stake', async () => {
     const { runtime } = await onStream()
     await runtime.clock.advance(30_000)
@@ -74,6 +98,34 @@ describe('on a lesser transport', () => {
     expect(heard).toEqual(['101', '102', '103'])
     expect(been()).toEqual(['open websocket'])
     expect(runtime.requests[0]?.init.signal?.aborted).toBe(true)
+  })
+
+  // The server ends the former session before the new one can say welcome.
+  test('is not stopped by the end of the session that it moves up with', async () => {
+    const { runtime, client, stream, been, unblock } = await onStream()
+    const errors: unknown[] = []
+    client.on('error', (error) => errors.push(error))
+    unblock()
+    await runtime.clock.advance(30_000)
+    const payload = { code: 'RT_007', error_code: 'connection_limit', message: 'Taken over', reconnect: false }
+    stream.say({ type: 'error', payload })
+    stream.end()
+    await settle()
+    runtime.socket.welcome({ connection_id: 'c2', cursor: '100' })
+    await settle()
+    expect(been()).toEqual(['connecting', 'open websocket'])
+    expect(errors).toEqual([])
+  })
+
+  test('whose session has ended and that cannot be moved comes back in the ordinary way', async () => {
+    const { runtime, stream, been, unblock } = await onStream()
+    unblock()
+    await runtime.clock.advance(30_000)
+    stream.end()
+    await settle()
+    runtime.socket.break()
+    await settle()
+    expect(been()).toEqual(['connecting', 'waiting 500 ms unreachable'])
   })
 
   test('what is said during the move goes out on the new connection', async () => {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { tidings } from 'tidings'
-import { type ClientOptions, type State, type StateChange, TidingsClient } from 'tidings/client'
+import { type ClientOptions, type State, type StateChange, TidingsClient, type TransportName } from 'tidings/client'
 import { msgpackCodec } from 'tidings/client/msgpack'
 import { Type } from 'typebox'
 import { startTestServer, type TestServer, type TestServerOptions, type Who } from '../../src/testing/index.ts'
 import { FaultProxy } from '../kit/fault-proxy.ts'
+import { LeapingClock } from '../support/leaping-clock.ts'
+import { until } from '../support/until.ts'
 
 const app = () =>
   tidings()
@@ -23,8 +25,8 @@ const app = () =>
 
 type App = ReturnType<typeof app>
 
-/** A server, a proxy before it, and clients that are closed at the end. */
-async function setUp({ config = {} }: Pick<TestServerOptions, 'config'> = {}) {
+/** A server, a proxy before it, and clients of one transport that are closed at the end. */
+async function setUp(transport: TransportName, { config = {} }: Pick<TestServerOptions, 'config'> = {}) {
   const served = app()
   const server = await startTestServer({ app: served as never, config: { limits: { per_user: 0 }, ...config } })
   const proxy = await FaultProxy.start(server.url)
@@ -33,6 +35,7 @@ async function setUp({ config = {} }: Pick<TestServerOptions, 'config'> = {}) {
     const made = new TidingsClient<App>({
       url: `${proxy.url}/realtime`,
       token: () => server.token(who),
+      transports: [transport],
       // Back at once: what is tried here is not the waiting.
       environment: { random: () => 0 },
       ...options,
@@ -81,245 +84,263 @@ async function connectionsOf(server: TestServer, user: string): Promise<number> 
   return connections
 }
 
-describe('a client of a server', () => {
-  test.each([
-    ['JSON', {}],
-    ['MessagePack', { codec: msgpackCodec }],
-  ])('talks in %s with others in a room, and asks handlers', async (_, options) => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice', name: 'Alice' }, options)
-    const bob = setting.client({ user: 'bob' })
-    await Promise.all([alice.connect(), bob.connect()])
-    await bob.join('lobby')
-    const arrival = heard(bob, 'user_joined_room')
-    const lobby = await alice.join('lobby')
-    expect(await arrival).toMatchObject({ user: { id: 'alice', username: 'Alice' }, participant_count: 2 })
-    expect([lobby.participantCount, bob.room('lobby').participantCount]).toEqual([2, 2])
+/** Who polls says no goodbye. */
+const SOON_GONE = { poll: { grace_ms: 300 } }
 
-    const messages: unknown[] = []
-    bob.room('lobby').on('chat', (payload, { sender, own, id }) => messages.push({ payload, sender, own, id }))
-    const file = new Uint8Array([0, 255])
-    const { id, online } = await lobby.publish('chat', { text: 'hi', file })
-    expect(online).toBe(1)
-    const voted = heard(bob, 'track_voted')
-    expect(await alice.request('vote_track', { track_id: 't1' })).toEqual({ accepted: true })
-    expect(await voted).toEqual({ track_id: 't1', by: 'alice' })
-    const sender = { userId: 'alice', deviceId: alice.welcome?.device_id, username: 'Alice' }
-    expect(messages).toEqual([{ payload: { text: 'hi', file }, sender, own: false, id }])
-  })
+const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'poll']
 
-  test('answers an event that asks', async () => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice' })
-    alice.on('sure?', async ({ about }: { about: string }) => `about ${about}: yes`)
-    await alice.connect()
-    const { answers } = await setting.server.app.emitWithAck(
-      { user_id: 'alice' },
-      'sure?',
-      { about: 'it' },
-      { timeoutMs: 5000 },
-    )
-    expect(answers.map(({ result }) => result)).toEqual(['about it: yes'])
-  })
+describe.each(TRANSPORTS)('over %s', (transport) => {
+  describe('a client of a server', () => {
+    test.each([
+      ['JSON', {}],
+      ['MessagePack', { codec: msgpackCodec }],
+    ])('talks in %s with others in a room, and asks handlers', async (_, options) => {
+      await using setting = await setUp(transport)
+      const alice = setting.client({ user: 'alice', name: 'Alice' }, options)
+      const bob = setting.client({ user: 'bob' })
+      await Promise.all([alice.connect(), bob.connect()])
+      await bob.join('lobby')
+      const arrival = heard(bob, 'user_joined_room')
+      const lobby = await alice.join('lobby')
+      expect(await arrival).toMatchObject({ user: { id: 'alice', username: 'Alice' }, participant_count: 2 })
+      expect([lobby.participantCount, bob.room('lobby').participantCount]).toEqual([2, 2])
 
-  test('shares the state of a room', async () => {
-    await using setting = await setUp()
-    const [alice, bob] = [setting.client({ user: 'alice' }), setting.client({ user: 'bob' })]
-    await Promise.all([alice.connect(), bob.connect()])
-    const [room] = await Promise.all([alice.join('lobby'), bob.join('lobby')])
-    const change = heard(bob, 'room_state_changed')
-    const version = await room.setState({ playing: 't1' })
-    expect(await change).toMatchObject({ room_id: 'lobby', patch: { playing: 't1' }, version })
-    expect(await room.state()).toEqual({
-      participants: expect.arrayContaining(['alice', 'bob'].map((id) => ({ id, username: null }))),
-      participantCount: 2,
-      state: { playing: 't1' },
-      version,
+      const messages: unknown[] = []
+      bob.room('lobby').on('chat', (payload, { sender, own, id }) => messages.push({ payload, sender, own, id }))
+      const file = new Uint8Array([0, 255])
+      const { id, online } = await lobby.publish('chat', { text: 'hi', file })
+      expect(online).toBe(1)
+      const voted = heard(bob, 'track_voted')
+      expect(await alice.request('vote_track', { track_id: 't1' })).toEqual({ accepted: true })
+      expect(await voted).toEqual({ track_id: 't1', by: 'alice' })
+      const sender = { userId: 'alice', deviceId: alice.welcome?.device_id, username: 'Alice' }
+      expect(messages).toEqual([{ payload: { text: 'hi', file }, sender, own: false, id }])
     })
-    expect(await room.setState({}, version + 7).catch((error) => error)).toMatchObject({ reason: 'version_conflict' })
-  })
-})
 
-describe('what the server refuses', () => {
-  test('no token: is suspended, and knows why although it is a WebSocket', async () => {
-    await using setting = await setUp()
-    const { environment } = { environment: { random: () => 0 } }
-    const nobody = new TidingsClient({ url: `${setting.proxy.url}/realtime`, transports: ['websocket'], environment })
-    expect(await nobody.connect().catch((error) => error)).toMatchObject({
-      code: 'RT_001',
-      reason: 'authentication_required',
-      reconnect: false,
+    test('answers an event that asks', async () => {
+      await using setting = await setUp(transport)
+      const alice = setting.client({ user: 'alice' })
+      alice.on('sure?', async ({ about }: { about: string }) => `about ${about}: yes`)
+      await alice.connect()
+      const { answers } = await setting.server.app.emitWithAck(
+        { user_id: 'alice' },
+        'sure?',
+        { about: 'it' },
+        { timeoutMs: 5000 },
+      )
+      expect(answers.map(({ result }) => result)).toEqual(['about it: yes'])
     })
-    expect(nobody.state).toBe('suspended')
+
+    test('shares the state of a room', async () => {
+      await using setting = await setUp(transport)
+      const [alice, bob] = [setting.client({ user: 'alice' }), setting.client({ user: 'bob' })]
+      await Promise.all([alice.connect(), bob.connect()])
+      const [room] = await Promise.all([alice.join('lobby'), bob.join('lobby')])
+      const change = heard(bob, 'room_state_changed')
+      const version = await room.setState({ playing: 't1' })
+      expect(await change).toMatchObject({ room_id: 'lobby', patch: { playing: 't1' }, version })
+      expect(await room.state()).toEqual({
+        participants: expect.arrayContaining(['alice', 'bob'].map((id) => ({ id, username: null }))),
+        participantCount: 2,
+        state: { playing: 't1' },
+        version,
+      })
+      expect(await room.setState({}, version + 7).catch((error) => error)).toMatchObject({ reason: 'version_conflict' })
+    })
   })
 
-  test('an old token: fetches a fresh one and is in', async () => {
-    await using setting = await setUp()
-    const reasons: string[] = []
-    const alice = setting.client(
-      { user: 'alice' },
-      {
-        token: (reason) => {
-          reasons.push(reason)
-          return setting.server.token({ user: 'alice', expiresIn: reason === 'connect' ? -5 : 60 })
+  describe('what the server refuses', () => {
+    test('no token: is suspended, and knows why', async () => {
+      await using setting = await setUp(transport)
+      const { environment } = { environment: { random: () => 0 } }
+      const nobody = new TidingsClient({ url: `${setting.proxy.url}/realtime`, transports: [transport], environment })
+      expect(await nobody.connect().catch((error) => error)).toMatchObject({
+        code: 'RT_001',
+        reason: 'authentication_required',
+        reconnect: false,
+      })
+      expect(nobody.state).toBe('suspended')
+    })
+
+    test('an old token: fetches a fresh one and is in', async () => {
+      await using setting = await setUp(transport)
+      const reasons: string[] = []
+      const alice = setting.client(
+        { user: 'alice' },
+        {
+          token: (reason) => {
+            reasons.push(reason)
+            return setting.server.token({ user: 'alice', expiresIn: reason === 'connect' ? -5 : 600 })
+          },
         },
-      },
-    )
-    await alice.connect()
-    expect(reasons).toEqual(['connect', 'refused'])
-  })
+      )
+      await alice.connect()
+      expect(reasons).toEqual(['connect', 'refused'])
+    })
 
-  test('a token that expires while connected: refreshes it in time and stays', async () => {
-    await using setting = await setUp()
-    const reasons: string[] = []
-    const alice = setting.client(
-      { user: 'alice' },
-      {
-        token: (reason) => {
-          reasons.push(reason)
-          // Less is left than the server warns ahead, so that it warns at once.
-          return setting.server.token({ user: 'alice', expiresIn: reason === 'connect' ? 30 : 600 })
+    test('a token that expires while connected: refreshes it in time and stays', async () => {
+      await using setting = await setUp(transport)
+      const reasons: string[] = []
+      const alice = setting.client(
+        { user: 'alice' },
+        {
+          token: (reason) => {
+            reasons.push(reason)
+            // Less is left than the server warns ahead, so that it warns at once.
+            return setting.server.token({ user: 'alice', expiresIn: reason === 'connect' ? 30 : 600 })
+          },
         },
-      },
-    )
-    const changes: State[] = []
-    alice.onState(({ state }) => changes.push(state))
-    const warned = heard(alice, 'token_expiring')
-    await alice.connect()
-    await warned
-    // Frames are handled in order: the token has been taken when this is answered.
-    await alice.join('lobby')
-    expect(reasons).toEqual(['connect', 'expiring'])
-    expect(changes).toEqual(['connecting', 'open'])
+      )
+      const changes: State[] = []
+      alice.onState(({ state }) => changes.push(state))
+      const warned = heard(alice, 'token_expiring')
+      await alice.connect()
+      await warned
+      // Frames are handled in order: the token has been taken when this is answered.
+      await alice.join('lobby')
+      expect(reasons).toEqual(['connect', 'expiring'])
+      expect(changes).toEqual(['connecting', 'open'])
+    })
+
+    test('one connection too many: waits and comes in when there is room', async () => {
+      await using setting = await setUp(transport, {
+        config: { limits: { per_user: 1 }, ...SOON_GONE },
+      })
+      const [first, second] = [setting.client({ user: 'alice' }), setting.client({ user: 'alice' })]
+      await first.connect()
+      const refused = became(second, 'waiting')
+      void second.connect()
+      const { error, retryInMs } = (await refused) ?? {}
+      expect(error).toMatchObject({ reason: 'connection_limit', code: 'RT_007', reconnect: true })
+      expect(retryInMs).toBe(error?.retryAfterMs)
+      first.close()
+      await until(async () => (await connectionsOf(setting.server, 'alice')) === 0)
+      await second.connect()
+      expect(second.state).toBe('open')
+    })
+
+    test('a room that is not for everybody: rejects, and stays connected', async () => {
+      await using setting = await setUp(transport, { config: { rooms: [{ pattern: 'staff', join: 'role:staff' }] } })
+      const alice = setting.client({ user: 'alice' })
+      await alice.connect()
+      expect(await alice.join('staff').catch((error) => error)).toMatchObject({ reason: 'forbidden' })
+      expect((await alice.join('lobby')).participantCount).toBe(1)
+    })
   })
 
-  test('one connection too many: waits and comes in when there is room', async () => {
-    await using setting = await setUp({ config: { limits: { per_user: 1, per_ip: 0, connects_per_second: 0 } } })
-    const [first, second] = [setting.client({ user: 'alice' }), setting.client({ user: 'alice' })]
-    await first.connect()
-    const refused = became(second, 'waiting')
-    void second.connect()
-    const { error, retryInMs } = (await refused) ?? {}
-    expect(error).toMatchObject({ reason: 'connection_limit', code: 'RT_007', reconnect: true })
-    expect(retryInMs).toBe(error?.retryAfterMs)
-    first.close()
-    await second.connect()
-    expect(second.state).toBe('open')
+  describe('when the network fails', () => {
+    test('a cut connection comes back, in its rooms', async () => {
+      await using setting = await setUp(transport)
+      const [alice, bob] = [setting.client({ user: 'alice' }), setting.client({ user: 'bob' })]
+      await Promise.all([alice.connect(), bob.connect()])
+      await Promise.all([alice.join('lobby'), bob.join('lobby'), bob.join('other')])
+      setting.proxy.cut()
+      let message: unknown
+      bob.on('chat', (payload) => {
+        message = payload
+      })
+      // Nothing is kept in this room: what is said before bob is back is not for him.
+      await until(async () => {
+        await alice.room('lobby').publish('chat', 'still here')
+        return message !== undefined
+      })
+      expect(message).toBe('still here')
+      expect(bob.room('other').participantCount).toBe(1)
+    })
+
+    test('a message whose acknowledgement is lost is delivered once, and its promise resolves', async () => {
+      await using setting = await setUp(transport)
+      const [alice, bob] = [
+        setting.client({ user: 'alice', device: 'laptop' }),
+        setting.client({ user: 'bob' }, { url: `${setting.server.url}/realtime` }),
+      ]
+      await Promise.all([alice.connect(), bob.connect()])
+      const messages: unknown[] = []
+      bob.on('chat', (payload) => messages.push(payload))
+      setting.proxy.dropReplyTo(transport === 'websocket' ? /^/ : /^POST/)
+      const { id } = await alice.publish({ user_id: 'bob' }, 'chat', 'once')
+      expect(setting.proxy.repliesDropped).toBe(1)
+      const last = heard(bob, 'end')
+      await alice.publish({ user_id: 'bob' }, 'end', {})
+      await last
+      expect(messages).toEqual(['once'])
+      expect(id).toBeString()
+    })
+
+    test('messages that are sent meanwhile arrive in order', async () => {
+      await using setting = await setUp(transport)
+      const alice = setting.client({ user: 'alice', device: 'laptop' })
+      const bob = setting.client({ user: 'bob' }, { url: `${setting.server.url}/realtime` })
+      await Promise.all([alice.connect(), bob.connect()])
+      const messages: unknown[] = []
+      bob.on('chat', (payload) => messages.push(payload))
+      setting.proxy.set({ refuse: true })
+      setting.proxy.cut()
+      const published = [1, 2, 3].map((n) => alice.publish({ user_id: 'bob' }, 'chat', n))
+      await became(alice, 'waiting')
+      setting.proxy.heal()
+      await Promise.all(published)
+      await until(() => messages.length === 3)
+      expect(messages).toEqual([1, 2, 3])
+    })
+
+    test('a request that may have been handled rejects as lost', async () => {
+      await using setting = await setUp(transport)
+      const alice = setting.client({ user: 'alice' })
+      await alice.connect()
+      const begun = heard(alice, 'begun')
+      const never = alice.request('never')
+      await begun
+      setting.proxy.cut()
+      expect(await never.catch((error) => error)).toMatchObject({ reason: 'connection_lost', maybeDone: true })
+    })
+
+    test('a connection that nobody told the end of is noticed by its silence', async () => {
+      await using setting = await setUp(transport)
+      const clock = new LeapingClock()
+      const alice = setting.client({ user: 'alice' }, { environment: { random: () => 0, clock } })
+      await alice.connect()
+      setting.proxy.set({ blackHole: 'both' })
+      const lost = became(alice, 'waiting')
+      await until(() => {
+        clock.leap(10_000)
+        return alice.state !== 'open'
+      })
+      expect((await lost)?.error?.reason).toBe('unreachable')
+      setting.proxy.heal()
+      await became(alice, 'open')
+    })
+
+    test('frames that come in single bytes are frames', async () => {
+      await using setting = await setUp(transport)
+      setting.proxy.set({ pieceBytes: 1 })
+      const alice = setting.client({ user: 'alice' })
+      await alice.connect()
+      expect((await alice.join('lobby')).participantCount).toBe(1)
+    })
   })
 
-  test('a room that is not for everybody: rejects, and stays connected', async () => {
-    await using setting = await setUp({ config: { rooms: [{ pattern: 'staff', join: 'role:staff' }] } })
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    expect(await alice.join('staff').catch((error) => error)).toMatchObject({ reason: 'forbidden' })
-    expect((await alice.join('lobby')).participantCount).toBe(1)
-  })
-})
+  describe('when the server goes', () => {
+    test('after a drain the client comes back when it was told to, and goes on', async () => {
+      await using setting = await setUp(transport, { config: { drain: { window_ms: 300 } } })
+      const alice = setting.client({ user: 'alice' })
+      await alice.connect()
+      // Who is the last to be sent away may be cut off in the middle of being told.
+      await using _last = await setting.server.connect({ user: 'bob' })
+      const waiting = became(alice, 'waiting')
+      await setting.server.stop()
+      const change = await waiting
+      expect(change?.error?.reason).toBe('draining')
+      expect(change?.retryInMs).toBeNumber()
+    })
 
-describe('when the network fails', () => {
-  test('a cut connection comes back, in its rooms', async () => {
-    await using setting = await setUp()
-    const [alice, bob] = [setting.client({ user: 'alice' }), setting.client({ user: 'bob' })]
-    await Promise.all([alice.connect(), bob.connect()])
-    await Promise.all([alice.join('lobby'), bob.join('lobby'), bob.join('other')])
-    const lost = became(bob, 'connecting')
-    setting.proxy.cut()
-    await lost
-    await Promise.all([became(alice, 'open'), became(bob, 'open')])
-    const message = heard(bob, 'chat')
-    await alice.room('lobby').publish('chat', 'still here')
-    expect(await message).toBe('still here')
-    expect(bob.room('other').participantCount).toBe(1)
-  })
-
-  test('a message whose acknowledgement is lost is delivered once, and its promise resolves', async () => {
-    await using setting = await setUp()
-    const [alice, bob] = [
-      setting.client({ user: 'alice', device: 'laptop' }),
-      setting.client({ user: 'bob' }, { url: `${setting.server.url}/realtime` }),
-    ]
-    await Promise.all([alice.connect(), bob.connect()])
-    const messages: unknown[] = []
-    bob.on('chat', (payload) => messages.push(payload))
-    setting.proxy.dropReplyTo(/^/)
-    const lost = became(alice, 'connecting')
-    const published = alice.publish({ user_id: 'bob' }, 'chat', 'once')
-    await lost
-    const { id } = await published
-    const last = heard(bob, 'end')
-    await alice.publish({ user_id: 'bob' }, 'end', {})
-    await last
-    expect(messages).toEqual(['once'])
-    expect(id).toBeString()
-  })
-
-  test('messages that are sent meanwhile arrive in order', async () => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice', device: 'laptop' })
-    const bob = setting.client({ user: 'bob' }, { url: `${setting.server.url}/realtime` })
-    await Promise.all([alice.connect(), bob.connect()])
-    const messages: unknown[] = []
-    bob.on('chat', (payload) => messages.push(payload))
-    setting.proxy.set({ refuse: true })
-    setting.proxy.cut()
-    const published = [1, 2, 3].map((n) => alice.publish({ user_id: 'bob' }, 'chat', n))
-    await became(alice, 'waiting')
-    setting.proxy.heal()
-    await Promise.all(published)
-    expect(messages).toEqual([1, 2, 3])
-  })
-
-  test('a request that may have been handled rejects as lost', async () => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    const begun = heard(alice, 'begun')
-    const never = alice.request('never')
-    await begun
-    setting.proxy.cut()
-    expect(await never.catch((error) => error)).toMatchObject({ reason: 'connection_lost', maybeDone: true })
-  })
-
-  test('a connection that nobody told the end of is noticed by its silence', async () => {
-    await using setting = await setUp({ config: { heartbeat: { interval_ms: 100, timeout_ms: 250 } } })
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    setting.proxy.set({ blackHole: 'both' })
-    await became(alice, 'waiting')
-    setting.proxy.heal()
-    await became(alice, 'open')
-    expect(alice.state).toBe('open')
-  })
-
-  test('frames that come in single bytes are frames', async () => {
-    await using setting = await setUp()
-    setting.proxy.set({ pieceBytes: 1 })
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    expect((await alice.join('lobby')).participantCount).toBe(1)
-  })
-})
-
-describe('when the server goes', () => {
-  test('after a drain the client comes back when it was told to, and goes on', async () => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    const waiting = became(alice, 'waiting')
-    await setting.server.stop()
-    const change = await waiting
-    expect(change?.error?.reason).toBe('draining')
-    expect(change?.retryInMs).toBeNumber()
-  })
-
-  test('a client that is closed is gone there', async () => {
-    await using setting = await setUp()
-    const alice = setting.client({ user: 'alice' })
-    await alice.connect()
-    const { connection_id } = alice.welcome ?? {}
-    expect(await connectionsOf(setting.server, 'alice')).toBe(1)
-    alice.close()
-    await setting.server.logged('connection_closed', { connection_id })
-    expect(await connectionsOf(setting.server, 'alice')).toBe(0)
+    test('a client that is closed is gone there', async () => {
+      await using setting = await setUp(transport, { config: SOON_GONE })
+      const alice = setting.client({ user: 'alice' })
+      await alice.connect()
+      expect(await connectionsOf(setting.server, 'alice')).toBe(1)
+      alice.close()
+      await until(async () => (await connectionsOf(setting.server, 'alice')) === 0)
+    })
   })
 })

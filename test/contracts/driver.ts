@@ -1,6 +1,7 @@
 import type { ConfigInput } from '../../src/config.ts'
 import type { Closed, Frame, LogLine, OutgoingFrame, TestClient, Who } from '../../src/testing/index.ts'
 import { startTestServer } from '../../src/testing/index.ts'
+import { connect } from '../../src/testing/server.ts'
 import type { ConnectOptions } from '../../src/testing/websocket.ts'
 import { startBinary } from '../support/binary.ts'
 import { connectWs } from '../support/ws-client.ts'
@@ -41,6 +42,29 @@ export function sourceDriver(axes: Axes): Driver {
       // A poll does not say goodbye: it is missed after a while, which must not be long here.
       const server = await startTestServer({ config: { ...config, poll: { grace_ms: 1000 } }, app })
       return { ...server, connect: async (options) => seen(await server.connect({ ...axes, ...options }), axes) }
+    },
+  }
+}
+
+/** The kit's own client against the compiled binary, for the transports that need no library. */
+export function binaryDriver(axes: Axes & { readonly transport: Transport }): Driver {
+  return {
+    name: `binary, kit client, ${axes.transport}, ${axes.format}, ${axes.envelope}`,
+    transport: axes.transport,
+    format: axes.format,
+    async start(config) {
+      const host = await startBinary({
+        config: { ...config, poll: { grace_ms: 1000 } },
+        app: `${import.meta.dir}/app.ts`,
+      })
+      return {
+        url: host.url,
+        token: host.token,
+        logged: host.logged,
+        connect: async (options) =>
+          seen(await connect(host.url, { ...axes, ...options }, await host.token(options)), axes),
+        [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
+      }
     },
   }
 }

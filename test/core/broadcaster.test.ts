@@ -145,6 +145,24 @@ describe('a big topic', () => {
     expect(topic.channels.every((channel) => channel === undefined || channel.slices.every((n) => n === 0))).toBe(true)
   })
 
+  // The delivery line does so, and while it did, whatever waited for the topic pushed the new message out: it was lost, and
+  // the line of the whole server waited for it for ever.
+  test('takes what is published because another message is out, behind what waits already', async () => {
+    const { broadcaster, topic, members } = crowd(600)
+    let finished = 0
+    const publish = (n: number, next?: number) =>
+      broadcaster.publish(topic, message(n), undefined, () => {
+        finished++
+        if (next !== undefined) publish(next)
+      })
+    publish(1, 3)
+    await turn()
+    publish(2, 4)
+    for (let turns = 0; turns < 50; turns++) await turn()
+    expect(finished).toBe(4)
+    for (const member of members) expect(heard(member)).toEqual([1, 2, 3, 4])
+  })
+
   test('takes so many waiting messages and no more', async () => {
     const { broadcaster, topic } = crowd(300)
     let waiting = 0
@@ -178,6 +196,13 @@ describe('a big topic', () => {
     await settle(() => finished)
     for (const member of members) expect(heard(member)).toEqual([1])
     expect(members[1]?.framesSent).toBe(1)
+  })
+
+  test('hears of it too where all its members are written to one by one', () => {
+    const { broadcaster, topic, join } = place()
+    for (let n = 0; n < 300; n++) join(false)
+    const bad = new Message({ type: 'n', payload: 10n, timestamp: 0 })
+    expect(() => broadcaster.publish(topic, bad, undefined)).toThrow('BigInt')
   })
 })
 

@@ -84,3 +84,21 @@ test('whoever passed the door just before it was shut is sent away, and holds no
   expect(server.hub.registry.size).toBe(0)
   expect(server.hub.backend.slots.reserve('alice', 'free', 1)).toBe(true)
 })
+
+test('a connection that is still opening when the server begins to leave is leaving, too', async () => {
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+  const app = tidings().onConnect(({ session }) => (session.userId === 'late' ? opened : undefined))
+  await using server = await startTestServer({ app, config: { drain: { window_ms: 60_000 } } })
+  await server.connect({ user: 'first' })
+  const arriving = server.connect({ user: 'late' })
+  await until(() => server.hub.registry.size === 2)
+  const [late] = server.hub.registry.byUser.get('late')
+  const abort = new AbortController()
+  const left = server.hub.drain('deploy', abort.signal)
+  open()
+  const client = await arriving
+  expect(late?.state).toBe('draining')
+  abort.abort()
+  await left
+  expect((await client.closed).code).toBe(1012)
+})

@@ -20,7 +20,7 @@ function watch(intervalMs = 25_000, timeoutMs = 60_000) {
     intervalMs,
     timeoutMs,
     expiryWarningMs: 5000,
-    position: () => '1',
+    position: () => 1,
     close: end,
     end: (session, error) => end(session, error.close),
   })
@@ -31,7 +31,7 @@ function watch(intervalMs = 25_000, timeoutMs = 60_000) {
     add(...args: [Parameters<typeof makeSession>[1]?]) {
       const session = makeSession(clock, ...args)
       // As `welcome` would have said.
-      session.toldPosition = '1'
+      session.toldPosition = 1
       registry.add(session)
       heartbeat.begin(session)
       return session

@@ -1,5 +1,5 @@
 import { setDefaultTimeout } from 'bun:test'
-import { independentDriver } from '../contracts/driver.ts'
+import { binaryDriver, independentDriver } from '../contracts/driver.ts'
 import { realtimeContract } from '../contracts/realtime.ts'
 
 setDefaultTimeout(30_000)
@@ -9,3 +9,5 @@ realtimeContract(independentDriver('source', { format: 'json', envelope: 'payloa
 realtimeContract(independentDriver('source', { format: 'msgpack', envelope: 'payload' }))
 realtimeContract(independentDriver('binary', { format: 'json', envelope: 'payload' }))
 realtimeContract(independentDriver('binary', { format: 'msgpack', envelope: 'data' }))
+realtimeContract(binaryDriver({ transport: 'sse', format: 'json', envelope: 'payload' }))
+realtimeContract(binaryDriver({ transport: 'poll', format: 'json', envelope: 'payload' }))

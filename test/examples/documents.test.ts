@@ -32,7 +32,7 @@ function sectionsOf(file: string): string[] {
   return headings.map(([, text = '']) =>
     text
       .toLowerCase()
-      .replace(/[^\p{L}\p{N} -]/gu, '')
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
       .replaceAll(' ', '-'),
   )
 }

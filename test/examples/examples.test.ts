@@ -58,6 +58,32 @@ test('direct: who listens reads what is sent to them, and the sender learns how 
   expect(await listening.printed(/alice: .*/)).toBe('alice: see you at eight')
 })
 
+const STREAM = 'node_modules/.bin/bun examples/stream.ts'
+const POLL = 'node_modules/.bin/bun examples/poll.ts'
+
+test('stream and poll: who listens over either reads what is said, and who streams says something too', async () => {
+  await using server = await serverFor('alice', 'bob', 'carol')
+  const [alice = {}, bob = {}, carol = {}] = server.envs
+  await using polling = example(`${POLL} tea`, alice)
+  await polling.printed(/listening to tea/)
+  await using streaming = example(`${STREAM} tea good morning`, bob)
+  await streaming.printed(/said/)
+  await polling.printed(/bob: good morning/)
+  await using speaking = program(['sh', '-c', `echo 'and to you' | ${CHAT} tea`], carol)
+  expect(await speaking.exitCode()).toBe(0)
+  await Promise.all([polling.printed(/carol: and to you/), streaming.printed(/carol: and to you/)])
+  expect(polling.output()).toBe('* listening to tea\nbob: good morning\ncarol: and to you\n')
+  expect(streaming.output()).toBe('* listening to tea\n* said\ncarol: and to you\n')
+})
+
+test('stream and poll: a token that is not good ends them with 1', async () => {
+  await using server = await serverFor('alice')
+  for (const command of [STREAM, POLL]) {
+    await using refused = example(command, { ...server.envs[0], TOKEN: 'not.a.token' })
+    expect(await refused.exitCode()).toBe(1)
+  }
+})
+
 test('publish: a backend reaches a user, once for each key', async () => {
   const KEY = newSecret()
   await using server = tidingsProcess(DEVELOPMENT, { TIDINGS_AUTH_SECRET: SECRET, TIDINGS_ADMIN_KEYS: KEY })

@@ -1,10 +1,29 @@
 /** Every fault, in the order of their numbers. */
+import { acrossTransports } from './across-transports.ts'
+import { badDisk } from './bad-disk.ts'
+import { churn } from './churn.ts'
+import { clock } from './clock.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import type { Fault } from './fault.ts'
+import { instants } from './instants.ts'
 import { joinRace } from './join-race.ts'
+import { offlineStore } from './offline-store.ts'
 import { orderOnOneConnection } from './order-on-one-connection.ts'
+import { slowReaders } from './slow-readers.ts'
+import { streams } from './streams.ts'
 import { unrecoverable } from './unrecoverable.ts'
 
-export const FAULTS: readonly Fault<never>[] = [cutAndResume, joinRace, orderOnOneConnection, unrecoverable].sort(
-  (a, b) => a.number - b.number,
-) as never
+export const FAULTS: readonly Fault<never>[] = [
+  acrossTransports,
+  badDisk,
+  churn,
+  clock,
+  cutAndResume,
+  instants,
+  joinRace,
+  offlineStore,
+  orderOnOneConnection,
+  slowReaders,
+  streams,
+  unrecoverable,
+].sort((a, b) => a.number - b.number) as never

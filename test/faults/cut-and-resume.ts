@@ -1,8 +1,10 @@
 import { FaultProxy } from '../kit/fault-proxy.ts'
 import { until } from '../support/until.ts'
 import { holds, Ledger } from './accounting.ts'
+import { Counter } from './counter.ts'
 import { Device } from './device.ts'
 import { type Fault, must, none, percentile } from './fault.ts'
+import { OwnLag } from './own-lag.ts'
 import { Publisher } from './publisher.ts'
 import { FaultServer } from './server.ts'
 
@@ -11,22 +13,23 @@ interface Size {
   /** Messages a second in each room. */
   readonly perSecond: number
   readonly publishers: number
+  /** Others in the first room: with more than a few hundred members a room is served in several turns. */
+  readonly crowd: number
   readonly cuts: number
   /** Milliseconds between two cuts, at most. */
   readonly everyMs: number
+  /** Milliseconds within which 99 of 100 have to be back; absent: not judged. */
+  readonly p99Ms?: number
 }
-
-/** Milliseconds that a return may take for 99 of 100. */
-const RESUMED_P99_MS = 500
 
 /** Every way in which a connection may end, and the ways to come back. */
 export const cutAndResume: Fault<Size> = {
   number: 1,
   title: 'connections are cut at random under load; everybody resumes and nothing is lost, doubled or out of order',
-  short: { rooms: 20, perSecond: 25, publishers: 2, cuts: 60, everyMs: 60 },
-  long: { rooms: 200, perSecond: 50, publishers: 10, cuts: 300, everyMs: 100 },
+  short: { rooms: 20, perSecond: 25, publishers: 2, crowd: 300, cuts: 60, everyMs: 60 },
+  long: { rooms: 200, perSecond: 50, publishers: 10, crowd: 600, cuts: 300, everyMs: 100, p99Ms: 500 },
 
-  async run({ rooms, perSecond, publishers, cuts, everyMs }, chance) {
+  async run({ rooms, perSecond, publishers, crowd, cuts, everyMs, p99Ms }, chance) {
     await using server = await FaultServer.start()
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
@@ -43,6 +46,7 @@ export const cutAndResume: Fault<Size> = {
         token: await server.token({ user, device: 'd' }),
         // Its own, one that many are in, and a few of others.
         rooms: [room, 'r0', chance.pick(names)].filter((name, at, all) => all.indexOf(name) === at),
+        format: n % 4 === 3 ? 'msgpack' : 'json',
         resumesBy: n % 3 === 2 ? 'frame' : 'address',
         takesOver: n % 2 === 0,
         // Now and then away for long enough to be cut again in the middle of what it has missed.
@@ -51,8 +55,14 @@ export const cutAndResume: Fault<Size> = {
       cleanup.defer(() => device.stop())
       devices.push({ device, proxy })
     }
+    const token = await server.token({ user: 'crowd' })
+    for (let n = 0; n < crowd; n++) {
+      const counter = await Counter.open(server.url, `/realtime?token=${token}&rooms=r0`)
+      cleanup.defer(() => counter.stop())
+    }
     await Promise.all(devices.map(({ device }) => device.start()))
 
+    using lag = new OwnLag()
     const stop = new AbortController()
     const running: Promise<void>[] = []
     const senders: { publisher: Publisher; proxy: FaultProxy }[] = []
@@ -116,7 +126,8 @@ export const cutAndResume: Fault<Size> = {
     must(notRecovered === 0, `${notRecovered} times something was said to be missing that was not`)
     const resumed = all.flatMap(({ resumeMs }) => resumeMs)
     const p99 = percentile(resumed, 99)
-    must(p99 < RESUMED_P99_MS, `99 of 100 resumed within ${p99} ms only`)
+    const own = lag.p99
+    if (p99Ms !== undefined) must(p99 - own < p99Ms, `99 of 100 resumed within ${p99} ms only`)
     return {
       published: ledger.count('ok'),
       failed: ledger.count('failed'),
@@ -128,6 +139,7 @@ export const cutAndResume: Fault<Size> = {
       sessions_lost: sum(all, ({ sessionsLost }) => sessionsLost),
       resumed_p50_ms: percentile(resumed, 50),
       resumed_p99_ms: p99,
+      own_lag_p99_ms: own,
     }
   },
 }

@@ -2,6 +2,8 @@
  * A device as somebody might write it who has only read the protocol: the `ws` package, one cursor, reconnecting for ever.
  * What its application gets is accounted for.
  */
+
+import { decode } from '@msgpack/msgpack'
 import type { WebSocket } from 'ws'
 import type { Frame } from '../../src/testing/index.ts'
 import { until } from '../support/until.ts'
@@ -21,6 +23,8 @@ export interface DeviceOptions {
   readonly takesOver?: boolean
   /** Whether it brings its cursor. Without, its inbox goes on from what it has acknowledged. Default: it does. */
   readonly bringsCursor?: boolean
+  /** Default: JSON. */
+  readonly format?: 'json' | 'msgpack'
   /** More parameters of the address. */
   readonly query?: Readonly<Record<string, string>>
   /** Acknowledges each message explicitly. */
@@ -98,6 +102,15 @@ export class Device {
     this.socket?.close(4999)
   }
 
+  /** Ends the connection without a word; it comes back. */
+  reset(): void {
+    const { socket } = this
+    if (socket === undefined) return
+    this.forget(socket)
+    socket.terminate()
+    this.ended(1006)
+  }
+
   /** Leaves the connection as it is, unread and unclosed, and comes back by another one. */
   abandon(): void {
     const { socket } = this
@@ -121,12 +134,13 @@ export class Device {
   }
 
   private dial(): void {
-    const { token, rooms = [], query, takesOver, resumesBy, bringsCursor = true } = this.options
+    const { token, rooms = [], query, takesOver, resumesBy, format, bringsCursor = true } = this.options
     const url = new URL('/realtime', this.options.url().replace(/^http/, 'ws'))
     const { position } = this.app
     const again = this.connectionId !== undefined
     for (const [name, value] of Object.entries({ token, ...query })) url.searchParams.set(name, value)
     if (again && bringsCursor && resumesBy !== 'frame') url.searchParams.set('cursor', String(position))
+    if (format !== undefined) url.searchParams.set('format', format)
     if (again && takesOver) url.searchParams.set('resume', this.connectionId ?? '')
     if (rooms.length > 0 && (this.nameRooms || !takesOver)) url.searchParams.set('rooms', rooms.join(','))
     this.nameRooms = false
@@ -140,8 +154,8 @@ export class Device {
       told = true
       this.ended(code)
     }
-    socket.on('message', (data: Buffer) => {
-      if (this.socket === socket) this.receive(JSON.parse(data.toString()) as Frame, again)
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      if (this.socket === socket) this.receive((isBinary ? decode(data) : JSON.parse(data.toString())) as Frame, again)
     })
     socket.on('error', () => end(1006))
     socket.on('close', (code: number) => end(code))
@@ -201,10 +215,10 @@ export class Device {
       if (resume.session) this.sessionsKept++
       else this.sessionsLost++
       if (!resume.session && rooms.length === 0 && this.options.rooms?.length) {
-        // What it had is forgotten: it names its rooms itself, from the same cursor.
+        // What it had is forgotten: it names its rooms itself, from the same cursor. What comes by this one counts for nothing.
         this.nameRooms = true
         this.connectionId = connection_id
-        this.hangUp()
+        this.reset()
         return
       }
     }

@@ -16,6 +16,8 @@ export interface HearingOptions {
   readonly lastEventId?: string
   /** Called for each frame, with the position that it moves to; absent: it moves none. */
   readonly onFrame?: (frame: Frame, position: number | undefined) => void
+  /** Called where the position moves without a frame. */
+  readonly onPosition?: (position: number) => void
   /** Seconds that a poll is held. */
   readonly holdS?: number
   /** Milliseconds between an answer and the next poll. */
@@ -42,7 +44,9 @@ export abstract class Hearing {
   /** Everything up to here has come. */
   position = 0
   ended = false
-  private readonly options: HearingOptions
+  /** Why it ended, where that is known. */
+  failure: unknown
+  protected readonly options: HearingOptions
 
   constructor(options: HearingOptions) {
     this.options = options
@@ -57,7 +61,8 @@ export abstract class Hearing {
           ? new EventHearing(options)
           : new PollHearing(options)
     await until(() => hearing.frames.length > 0 || hearing.ended)
-    if (hearing.frames[0]?.type !== 'welcome') throw new Error(`no welcome: ${JSON.stringify(hearing.frames)}`)
+    if (hearing.frames[0]?.type !== 'welcome')
+      throw new Error(`no welcome: ${JSON.stringify(hearing.frames)} ${hearing.failure ?? ''}`)
     return hearing
   }
 
@@ -183,7 +188,7 @@ class PollHearing extends Hearing {
     this.pauseMs = options.pauseMs ?? (() => 0)
     this.position = Number(options.query?.['cursor'] ?? 0)
     this.run().catch((error) => {
-      if (!this.abort.signal.aborted) console.error(error)
+      this.failure = this.abort.signal.aborted ? undefined : error
       this.ended = true
     })
   }
@@ -206,6 +211,7 @@ class PollHearing extends Hearing {
       for (const frame of answer.messages) this.take(frame, Hearing.positionOf(frame))
       // As it stands: after a gap it may lie before what was asked for.
       this.position = Number(answer.cursor)
+      this.options.onPosition?.(this.position)
       await Bun.sleep(this.pauseMs())
     }
   }

@@ -24,6 +24,8 @@ export class Publisher {
   private socket: WebSocket | undefined
   private stopped = false
   retried = 0
+  /** What was refused. */
+  readonly errors: Frame[] = []
   connects = 0
 
   constructor(options: PublisherOptions) {
@@ -115,6 +117,7 @@ export class Publisher {
     const { attempt } = found
     if (frame.type === 'error') {
       attempt.outcome = 'failed'
+      this.errors.push(frame)
       return
     }
     const answer = frame.payload as { id: string; cursor?: string }

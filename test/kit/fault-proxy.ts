@@ -1,6 +1,7 @@
 /**
  * A TCP proxy that breaks what goes through it, on command. It knows no protocol: what it cuts is cut in the middle of a
- * frame, a header or a chunk, as networks do.
+ * frame, a header or a chunk, as networks do. Only what it is told to forbid or to gather it takes for HTTP requests, each
+ * of which begins a piece.
  */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
@@ -17,6 +18,10 @@ export interface Faults {
   refuse: boolean
   /** Bytes from a server that a piece may have: 1 sends everything byte by byte; 0 leaves pieces as they come. */
   pieceBytes: number
+  /** Answers requests that look like this with 403 itself, as a proxy does that knows no upgrades. */
+  forbid: RegExp | undefined
+  /** Keeps the answers to requests that look like this until the server has ended them, as a proxy does that gathers. */
+  gather: RegExp | undefined
 }
 
 const HEALTHY: Faults = {
@@ -26,6 +31,8 @@ const HEALTHY: Faults = {
   cutAfterBytes: 0,
   refuse: false,
   pieceBytes: 0,
+  forbid: undefined,
+  gather: undefined,
 }
 /** Bytes that wait in one direction before the sender is held back, so that the back-pressure of a slow reader is felt. */
 const MAX_QUEUED_BYTES = 64 * 1024
@@ -36,6 +43,10 @@ export class FaultProxy implements AsyncDisposable {
   accepted = 0
   /** Bytes that black holes have taken. */
   swallowed = 0
+  /** Replies lost on request, see {@link dropReplyTo}. */
+  repliesDropped = 0
+  /** Bytes of answers that were gathered. */
+  gathered = 0
   private readonly server: Server
   private readonly links = new Set<Link>()
   private target: { readonly host: string; readonly port: number }
@@ -109,6 +120,7 @@ export class FaultProxy implements AsyncDisposable {
   takesReply(chunk: Buffer): boolean {
     if (!this.replyToDrop?.test(chunk.toString('latin1'))) return false
     this.replyToDrop = undefined
+    this.repliesDropped++
     return true
   }
 
@@ -136,6 +148,8 @@ class Link {
   private readonly server: Socket
   private passed = 0
   private losesReply = false
+  /** Answers that wait until they are whole. */
+  private gathering: Buffer[] | undefined
 
   constructor(proxy: FaultProxy, client: Socket, server: Socket, closed: () => void) {
     this.proxy = proxy
@@ -144,16 +158,21 @@ class Link {
     const up = new Pipe(client, server, proxy, () => 0)
     const down = new Pipe(server, client, proxy, (faults) => faults.bytesPerSecond)
     client.on('data', (chunk: Buffer) => {
-      if (this.swallows('up', chunk)) return
+      if (this.swallows('up', chunk) || this.forbids(chunk)) return
+      if (proxy.faults.gather?.test(chunk.toString('latin1'))) this.gathering ??= []
       up.pass(chunk)
       if (proxy.takesReply(chunk)) this.losesReply = true
     })
     server.on('data', (chunk: Buffer) => {
       if (this.losesReply) this.reset()
+      else if (this.gathering !== undefined) this.gather(this.gathering, chunk)
       else if (!this.swallows('down', chunk)) this.passDown(down, chunk)
     })
     client.on('end', () => up.end())
-    server.on('end', () => down.end())
+    server.on('end', () => {
+      for (const chunk of this.gathering ?? []) this.passDown(down, chunk)
+      down.end()
+    })
     // A reset by the other side is what this proxy is for.
     client.on('error', () => {})
     server.on('error', () => {})
@@ -178,6 +197,18 @@ class Link {
   end(): void {
     this.client.end()
     this.server.end()
+  }
+
+  private forbids(chunk: Buffer): boolean {
+    if (!this.proxy.faults.forbid?.test(chunk.toString('latin1'))) return false
+    this.client.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+    this.server.destroy()
+    return true
+  }
+
+  private gather(gathering: Buffer[], chunk: Buffer): void {
+    gathering.push(chunk)
+    this.proxy.gathered += chunk.length
   }
 
   private swallows(direction: 'up' | 'down', chunk: Buffer): boolean {

@@ -179,6 +179,11 @@ export class RawSocket {
     return { code: payload.length >= 2 ? payload.readUInt16BE(0) : 1005, reason: payload.subarray(2).toString() }
   }
 
+  /** Everything that was received and not taken. */
+  get text(): string {
+    return this.received.toString()
+  }
+
   /** Resolves when the server has ended the connection, in whatever way. */
   gone(): Promise<'fin' | 'reset'> {
     return this.changes.until(

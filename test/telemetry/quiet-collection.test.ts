@@ -13,13 +13,13 @@ function watched() {
   return { watch, crowd, collections: () => collections }
 }
 
-test('a crowd that has come is followed by one collection, when it is quiet', () => {
+test('a crowd that has come is followed by two collections, when it is quiet', () => {
   const { watch, crowd, collections } = watched()
   crowd(1500)
   jest.advanceTimersByTime(2000)
   expect(collections()).toBe(0)
   jest.advanceTimersByTime(20_000)
-  expect(collections()).toBe(1)
+  expect(collections()).toBe(2)
   watch.stop()
 })
 

@@ -1,40 +1,45 @@
-import type { Case, Measured } from '../case.ts'
-import { MESSAGE } from '../frames.ts'
+import type { Case, Measured, Metric } from '../case.ts'
+import { isMessage } from '../frames.ts'
 import type { Load } from '../load.ts'
 import { Publisher } from '../publisher.ts'
 
 /** One message to a room, the next when the last member has it: the time from the write to the last byte. */
 function fanout(members: number, messages: number, quickMessages: number, target: number): Case {
-  const label = members.toLocaleString('en')
+  return {
+    name: `fanout-${members}`,
+    title: `one message to a room of ${members.toLocaleString('en')}`,
+    metrics: timesToLast(members, target),
+    run: (load) => timeToLast(load, members, load.size(messages, quickMessages)),
+  }
+}
+
+/** The percentiles of {@link timeToLast}, with how fast the median has to be beside the reference. */
+export function timesToLast(members: number, target: number): Metric[] {
   const metric = (title: string, quantile: number) => ({
     key: 'last_ms',
     quantile,
-    title: `to the last of ${label}, ${title}`,
+    title: `to the last of ${members.toLocaleString('en')}, ${title}`,
     unit: 'ms',
     better: 'less' as const,
   })
-  return {
-    name: `fanout-${members}`,
-    title: `one message to a room of ${label}`,
-    metrics: [{ ...metric('p50', 0.5), target: { ratio: target } }, metric('p95', 0.95), metric('p99', 0.99)],
-    run: (load) => run(load, members, load.size(messages, quickMessages)),
-  }
+  return [{ ...metric('p50', 0.5), target: { ratio: target } }, metric('p95', 0.95), metric('p99', 0.99)]
 }
 
 /** Messages before the measured ones: what is done once per broadcast of this size. */
 const WARM_UP = 10
 
-async function run(load: Load, members: number, messages: number): Promise<Measured> {
+export async function timeToLast(load: Load, members: number, messages: number): Promise<Measured> {
   await load.warmUp()
-  const clients = await load.open(members + 1, { rooms: () => ['bench'] })
-  const [sender] = clients
+  const rooms = () => ['bench']
+  await load.open(members, { rooms })
+  const [sender] = await load.open(1, { rooms, transport: 'websocket' })
   if (sender === undefined) throw new Error('no client')
   const publisher = new Publisher(sender, 'bench', 1)
   let missing = 0
   let bytes = 0
   let arrived = (): void => {}
   load.onFrame = (_, signature, size) => {
-    if (signature !== MESSAGE) return
+    if (!isMessage(signature)) return
     bytes = size
     if (--missing === 0) arrived()
   }

@@ -3,12 +3,16 @@ import type { ServerFrame } from '../../protocol/frames.ts'
 import { ClientError } from '../error.ts'
 
 /** Errors, and families of errors, after which the server ends the session. */
-const ENDS = new Set(['RT_001', 'RT_002', 'disconnected', 'connection_limit', 'draining'])
+const ENDS = new Set(['RT_001', 'RT_002', 'RT_006', 'disconnected', 'connection_limit', 'draining'])
 
-/** The error that a frame of the stream announces the end with; `undefined` for every other frame. */
-export function endingError(frame: ServerFrame): ClientError | undefined {
-  const error = frame.type === 'error' ? ClientError.read(frame.payload) : undefined
-  return error !== undefined && (ENDS.has(error.code ?? '') || ENDS.has(error.reason)) ? error : undefined
+/**
+ * The error that a frame of the stream announces the end with; `undefined` for every other frame.
+ * @param welcomed whether there is a session at all: before that any error is the end.
+ */
+export function endingError({ type, payload }: ServerFrame, welcomed: boolean): ClientError | undefined {
+  if (type === 'server_draining') return new ClientError('draining', 'The server is leaving', { code: 'RT_009' })
+  const error = type === 'error' ? ClientError.read(payload) : undefined
+  return error !== undefined && welcomed && !ENDS.has(error.code ?? '') && !ENDS.has(error.reason) ? undefined : error
 }
 
 /** Close codes after which coming back the same way does not help, unless an error frame says otherwise. */

@@ -3,6 +3,7 @@ import type { ServerFrame } from '../../protocol/frames.ts'
 import type { Environment } from '../environment.ts'
 import type { ClientError } from '../error.ts'
 import type { TransportName } from '../ladder.ts'
+import type { Heartbeat } from '../liveness.ts'
 import { endingError } from './closing.ts'
 import { failureOf, headersOf, refusalOf } from './refusal.ts'
 import { Sender } from './sender.ts'
@@ -14,6 +15,7 @@ export type Receive = (link: HttpLink, environment: Environment, target: Target,
 export class HttpLink implements Link {
   readonly name: TransportName
   readonly needsPing = false
+  readonly heartbeat: Heartbeat | undefined
   maxBytes: number | undefined
   connectionId: string | undefined
   over = false
@@ -21,13 +23,19 @@ export class HttpLink implements Link {
   readonly #target: Target
   readonly #events: LinkEvents
   readonly #sender: Sender
-  #request = new AbortController()
+  readonly #leaving = new AbortController()
   #welcomed = false
   /** What the last frame announced the end with. */
   #ending: ClientError | undefined
 
-  constructor(name: TransportName, receive: Receive, environment: Environment, target: Target, events: LinkEvents) {
+  constructor(
+    [name, receive, heartbeat]: readonly [TransportName, Receive, Heartbeat?],
+    environment: Environment,
+    target: Target,
+    events: LinkEvents,
+  ) {
     this.name = name
+    this.heartbeat = heartbeat
     this.#environment = environment
     this.#target = target
     this.#events = events
@@ -48,37 +56,30 @@ export class HttpLink implements Link {
   }
 
   close(): void {
+    if (this.over) return
     this.over = true
-    this.#sender.stop()
-    this.#request.abort()
+    // The session ends with its stream, and would be gone before the last acknowledgement came.
+    void this.#sender.finish().then(() => this.#stop())
   }
 
   /** Asks for something to receive. @returns nothing where the link is over. */
   async request(path: string, query: Readonly<Record<string, string>>): Promise<Response | undefined> {
     const { url, token } = this.#target
-    this.#request = new AbortController()
-    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#request.signal } as const
-    let response: Response
+    const init = { headers: headersOf(token()), cache: 'no-store', signal: this.#leaving.signal } as const
     try {
-      response = await this.#environment.fetch(addressOf(url + path, query), init)
+      const response = await this.#environment.fetch(addressOf(url + path, query), init)
+      if (response.ok) return response
+      this.#end(await refusalOf(response))
     } catch (cause) {
       this.#end(failureOf(this.#welcomed ? 'lost' : 'unreachable', cause))
-      return undefined
     }
-    if (response.ok) return response
-    this.#end(await refusalOf(response))
     return undefined
-  }
-
-  /** Gives the request that is under way up. */
-  abandon(): void {
-    this.#request.abort(new Error('no answer in time'))
   }
 
   take(frame: ServerFrame): void {
     if (this.over) return
     if (frame.type === 'welcome') this.#welcomed = true
-    this.#ending = endingError(frame)
+    this.#ending = endingError(frame, this.#welcomed)
     this.#events.frame(frame)
   }
 
@@ -94,7 +95,13 @@ export class HttpLink implements Link {
 
   #end(end: End): void {
     if (this.over) return
-    this.close()
+    this.over = true
+    this.#stop()
     this.#events.ended(end)
+  }
+
+  #stop(): void {
+    this.#sender.stop()
+    this.#leaving.abort()
   }
 }

@@ -15,7 +15,7 @@ export async function refusalOf(response: Response): Promise<End> {
 
 /** The end of a link whose request failed without an answer. */
 export function failureOf(kind: End['kind'], cause: unknown): End {
-  return { kind, error: new ClientError('unreachable', `The request failed: ${String(cause)}`, { cause }) }
+  return { kind, error: new ClientError('unreachable', `The request failed: ${cause}`, { cause }) }
 }
 
 export function headersOf(token: string | undefined): Record<string, string> {

@@ -5,11 +5,12 @@
 import type { ServerFrame } from '../../protocol/frames.ts'
 import { jsonCodec } from '../codec.ts'
 import type { Environment } from '../environment.ts'
+import { ClientError } from '../error.ts'
 import { failureOf, headersOf, refusalOf } from './refusal.ts'
 import { checkSize, type End, type Target } from './transport.ts'
 
-/** Frames in one request at most. */
-const BATCH = 50
+/** Frames in one request at most: the server takes a body of 16 times the largest frame, and there are commas too. */
+const BATCH = 15
 /** Families of errors that say something of the frames, and nothing of the session. */
 const PER_FRAME = new Set(['RT_004', 'RT_006', 'RT_008'])
 /** A POST is answered at once, but for handlers that take their time: after this long nobody will answer. */
@@ -17,7 +18,7 @@ const ANSWER_WITHIN_MS = 30_000
 
 export interface SenderEvents {
   answer(frame: ServerFrame): void
-  /** The session cannot go on; not called after `stop()`. */
+  /** The session cannot go on. Means nothing after `stop()`. */
   failed(end: End): void
 }
 
@@ -32,8 +33,8 @@ export class Sender {
   readonly #events: SenderEvents
   #request = new AbortController()
   #waiting: Waiting[] = []
-  #busy = false
-  #stopped = false
+  /** Until nothing waits. */
+  #draining: Promise<void> | undefined
 
   constructor(environment: Environment, target: Target, events: SenderEvents) {
     this.#environment = environment
@@ -46,21 +47,25 @@ export class Sender {
     const text = jsonCodec.encode({ connection_id: connectionId, ...frame }) as string
     checkSize(text, maxBytes)
     this.#waiting.push({ text, id: (frame as { id?: string }).id })
-    if (this.#busy) return
-    this.#busy = true
     // Whatever else is said in this turn goes along.
-    queueMicrotask(() => void this.#drain())
+    this.#draining ??= Promise.resolve().then(() => this.#drain())
+  }
+
+  /** Says what waits and wants no answer, such as the last acknowledgement; the rest is for the next connection. */
+  async finish(): Promise<void> {
+    this.#waiting = this.#waiting.filter(({ id }) => id === undefined)
+    this.#request.abort()
+    if (this.#waiting.length > 0) await this.#draining
   }
 
   stop(): void {
-    this.#stopped = true
     this.#waiting = []
     this.#request.abort()
   }
 
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) await this.#post(this.#waiting.splice(0, BATCH))
-    this.#busy = false
+    this.#draining = undefined
   }
 
   async #post(batch: readonly Waiting[]): Promise<void> {
@@ -78,7 +83,7 @@ export class Sender {
       if (response.ok) this.#answers(jsonCodec.decode(await response.text()))
       else this.#refused(batch, await refusalOf(response))
     } catch (cause) {
-      if (!this.#stopped) this.#events.failed(failureOf('lost', cause))
+      this.#events.failed(failureOf('lost', cause))
     } finally {
       clock.clear(timer)
     }
@@ -86,8 +91,13 @@ export class Sender {
 
   /** A list for a list, in it the history of a join too. */
   #answers(body: unknown): void {
-    for (const frame of [body].flat(2)) {
-      if (typeof frame === 'object' && frame !== null && 'type' in frame) this.#events.answer(frame as ServerFrame)
+    for (const frame of [body].flat(2) as (ServerFrame | null)[]) {
+      if (frame?.type === undefined) continue
+      const error = frame.type === 'error' ? ClientError.read(frame.payload) : undefined
+      // The session is gone, and only the stream has not shown it yet: what was said is said again to the next one.
+      if (error?.reason === 'not_found' && error.details?.['field'] === 'connection_id') {
+        this.#events.failed(failureOf('lost', error))
+      } else this.#events.answer(frame)
     }
   }
 
@@ -95,7 +105,7 @@ export class Sender {
   #refused(batch: readonly Waiting[], end: End): void {
     const { kind, error, body } = end
     if (kind !== 'refused' || !PER_FRAME.has(error?.code ?? '')) {
-      if (!this.#stopped) this.#events.failed(kind === 'refused' ? end : { kind: 'lost', error })
+      this.#events.failed(kind === 'refused' ? end : { kind: 'lost', error })
       return
     }
     for (const { id } of batch) {

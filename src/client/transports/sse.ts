@@ -8,7 +8,7 @@ import { SseParser } from '../sse-parser.ts'
 import { HttpLink, type Receive } from './http-link.ts'
 import type { OpenLink } from './transport.ts'
 
-export const openSse: OpenLink = (...context) => new HttpLink('sse', readStream, ...context)
+export const openSse: OpenLink = (...context) => new HttpLink(['sse', readStream], ...context)
 
 const readStream: Receive = async (link, _environment, { query }, events) => {
   const response = await link.request('/sse', query)

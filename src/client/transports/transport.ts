@@ -4,6 +4,7 @@ import type { Codec } from '../codec.ts'
 import type { Environment } from '../environment.ts'
 import { ClientError } from '../error.ts'
 import type { TransportName } from '../ladder.ts'
+import type { Heartbeat } from '../liveness.ts'
 
 /** Where to connect, and what the server is told. */
 export interface Target {
@@ -50,6 +51,8 @@ export interface Link {
   readonly name: TransportName
   /** The server sends nothing visible on a quiet link, so that it has to be asked. */
   readonly needsPing: boolean
+  /** How silent it may be, where that is not for the server to say. */
+  readonly heartbeat?: Heartbeat | undefined
   /** Bytes of one frame that the server takes; set when it has said so. */
   maxBytes: number | undefined
   /** What `/realtime/send` is told; set when the server has said so. */

@@ -74,6 +74,16 @@ describe('polling', () => {
     expect(polls()).toHaveLength(2)
   })
 
+  test('is silent for as long as a request is held, whatever the heartbeat of the server', async () => {
+    const { runtime, answer, polls, been } = await open()
+    const heartbeat = { interval_ms: 100, timeout_ms: 500 }
+    await answer('100', [welcomeFrame({ connection_id: 'c2', cursor: '100', heartbeat })], 'c2')
+    been()
+    await runtime.clock.advance(30_000)
+    expect(been()).toEqual([])
+    expect(polls()).toHaveLength(3)
+  })
+
   test('gives a request up that is not answered ten seconds after its time', async () => {
     const { runtime, been } = await open()
     runtime.onRequest = ({ pathname }) => (pathname === '/realtime/send' ? jsonResponse([]) : undefined)
@@ -81,6 +91,15 @@ describe('polling', () => {
     expect(been()).toEqual([])
     await runtime.clock.advance(1)
     expect(been()).toEqual(['waiting 500 ms unreachable'])
+  })
+
+  test('does not open a new session after the server has said that it leaves', async () => {
+    const { polls, answer, been } = await open()
+    await answer('101', [
+      { type: 'server_draining', payload: { reason: 'deploy', reconnect_after_ms: 1234 }, timestamp: 1 },
+    ])
+    expect(been()).toEqual(['waiting 1234 ms draining'])
+    expect(polls()).toHaveLength(2)
   })
 
   test('obeys what a proxy says in Retry-After', async () => {

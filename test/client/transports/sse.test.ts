@@ -89,6 +89,28 @@ describe('an event stream', () => {
     expect(runtime.clock.pending).toBe(0)
   })
 
+  test('that ends with the word that the server leaves is over for that reason, until the server said', async () => {
+    const { stream, been } = await open()
+    stream.say({ type: 'server_draining', payload: { reason: 'deploy', reconnect_after_ms: 1234 } })
+    stream.end()
+    await settle()
+    expect(been()).toEqual(['waiting 1234 ms draining'])
+  })
+
+  test('that says nothing but an error is refused, and no other transport would say otherwise', async () => {
+    const { stream, runtime, been } = await open()
+    stream.end()
+    const again = new FakeStream()
+    runtime.onRequest = () => again.response
+    await runtime.clock.advance(500)
+    been()
+    const payload = { code: 'RT_009', error_code: 'internal_error', message: 'oh', reconnect: true }
+    again.say({ type: 'error', payload })
+    again.end()
+    await settle()
+    expect(been()).toEqual(['waiting 1000 ms internal_error'])
+  })
+
   test('that breaks is replaced', async () => {
     const { stream, been } = await open()
     stream.fail(new Error('reset'))
@@ -198,6 +220,44 @@ describe('frames to the server', () => {
     again.say(welcomeFrame({ connection_id: 'c2', cursor: '100' }))
     await settle()
     expect(posts()[1]?.frames).toMatchObject([{ connection_id: 'c2', payload: 1, id: posts()[0]?.frames[0].id }])
+  })
+
+  test('that find their session gone are said again to the next one, though the stream knows nothing of it', async () => {
+    const { runtime, client, posts, been } = await open()
+    void client.publish({ room: 'lobby' }, 'chat', 1)
+    await settle()
+    const payload = {
+      code: 'RT_005',
+      error_code: 'not_found',
+      message: 'The connection has ended',
+      reconnect: false,
+      details: { field: 'connection_id' },
+    }
+    posts()[0]?.answer(jsonResponse([{ type: 'error', correlation_id: posts()[0]?.frames[0].id, payload }]))
+    await settle()
+    expect(been()).toEqual(['waiting 500 ms unreachable'])
+    const again = new FakeStream()
+    runtime.onRequest = ({ pathname }) => (pathname === '/realtime/sse' ? again.response : undefined)
+    await runtime.clock.advance(500)
+    again.say(welcomeFrame({ connection_id: 'c2', cursor: '100' }))
+    await settle()
+    expect(posts()[1]?.frames).toMatchObject([{ connection_id: 'c2', payload: 1, id: posts()[0]?.frames[0].id }])
+  })
+
+  test('are no more in one request than the server takes, however large', async () => {
+    const { client, posts } = await open()
+    const published = Array.from({ length: 40 }, (_, n) => client.publish({ room: 'lobby' }, 'chat', n))
+    for (const at of [0, 1, 2]) {
+      await settle()
+      const acks = posts()[at]?.frames.map(({ id }: { id: string }) => ({
+        type: 'ack',
+        correlation_id: id,
+        payload: {},
+      }))
+      posts()[at]?.answer(jsonResponse(acks))
+    }
+    await Promise.all(published)
+    expect(posts().map(({ frames }) => frames.length)).toEqual([15, 15, 10])
   })
 
   test('carry the token that is in use, also after a refresh', async () => {

@@ -60,5 +60,15 @@ test('what is not Tidings is not taken for it: its frames are missed by name', a
 
 function loadOn(server: Server): Load {
   const { port, pid } = server
-  return new Load({ case: '', role: 'run', port, pid, secret: 'x'.repeat(32), quick: true, query: '', core: null })
+  return new Load({
+    case: '',
+    role: 'run',
+    port,
+    pid,
+    secret: 'x'.repeat(32),
+    quick: true,
+    query: '',
+    transport: 'websocket',
+    core: null,
+  })
 }

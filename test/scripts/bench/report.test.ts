@@ -41,6 +41,34 @@ test('a target is met or missed by the ratio, or by our own figure', () => {
   expect(against(89, 101).map(([, met]) => met)).toEqual([false, false])
 })
 
+test('a case between two forms of Tidings holds the last against the first, and may allow so much more', () => {
+  const more: Case = {
+    ...CASE,
+    sides: [{ name: 'plain' }, { name: 'stored' }],
+    metrics: [{ key: 'ms', title: '', unit: 'ms', better: 'less', target: { over: 20 } }],
+  }
+  const against = (ms: number) =>
+    linesOf(
+      more,
+      new Map([
+        ['plain', [{ ms: 10 }]],
+        ['stored', [{ ms }]],
+      ]),
+    ).map(({ ratio, met }) => [ratio, met])
+  expect(against(30)).toEqual([[10 / 30, true]])
+  expect(against(31)).toEqual([[10 / 31, false]])
+})
+
+test('a form of Tidings that stands alone has a figure and no ratio', () => {
+  const alone: Case = {
+    ...CASE,
+    sides: [{ name: 'alone' }],
+    metrics: [{ key: 'rate', title: '', unit: '/s', better: 'more', target: { atLeast: 50 } }],
+  }
+  const [line] = linesOf(alone, new Map([['alone', [{ rate: 50 }]]]))
+  expect([line?.ratio, line?.met]).toEqual([undefined, true])
+})
+
 test('a case that counts operations gets a line with the time of the server for each', () => {
   const rounds = new Map([[TIDINGS, [{ rate: 1, ms: [1], server_us: 4 }]]])
   expect(linesOf(CASE, rounds).at(-1)).toMatchObject({

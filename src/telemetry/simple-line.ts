@@ -1,0 +1,48 @@
+/**
+ * The short way for lines that hold nothing but ids, names, numbers and words, as those of connections do: there is nothing
+ * to cut, to escape or to redact, and the careful way leaves so much garbage behind that it showed in the memory of
+ * 10,000 connections (1.3 KB each).
+ */
+import type { LogFields, LogLevel } from '../core/log.ts'
+import { isSecretKey, isSuspicious } from './redact.ts'
+
+/** Text that stands in JSON as it is. */
+const SIMPLE_TEXT = /^[\w.:@+/-]{0,128}$/
+const SIMPLE_KEY = /^[a-z_]{1,32}$/
+const OWN_KEYS: ReadonlySet<string> = new Set(['level', 'time', 'event'])
+/** Names of fields remembered: ours are a few dozen, an application's may be anything. */
+const MAX_KEYS = 500
+const keys = new Map<string, boolean>()
+
+/** The line, or `undefined` where a field needs care. */
+export function simpleJsonLine(
+  level: LogLevel,
+  time: number,
+  event: string,
+  fields: LogFields | undefined,
+): string | undefined {
+  if (!isSimpleText(event)) return undefined
+  let line = `{"level":"${level}","time":"${new Date(time).toISOString()}","event":"${event}"`
+  for (const key in fields) {
+    const value = fields[key]
+    if (value === undefined) continue
+    if (!isSimpleKey(key)) return undefined
+    if (typeof value === 'string' && isSimpleText(value)) line += `,"${key}":"${value}"`
+    else if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)))
+      line += `,"${key}":${value}`
+    else return undefined
+  }
+  return `${line}}\n`
+}
+
+function isSimpleText(text: string): boolean {
+  return SIMPLE_TEXT.test(text) && !isSuspicious(text)
+}
+
+function isSimpleKey(key: string): boolean {
+  const known = keys.get(key)
+  if (known !== undefined) return known
+  const simple = SIMPLE_KEY.test(key) && !OWN_KEYS.has(key) && !isSecretKey(key)
+  if (keys.size < MAX_KEYS) keys.set(key, simple)
+  return simple
+}
