@@ -12,6 +12,7 @@ import { BackendError } from './backend-error.ts'
 import { RedisBus } from './bus.ts'
 import { RedisDirectory } from './directory/directory.ts'
 import { Keys } from './keys.ts'
+import { Hearing } from './log/hearing.ts'
 import { Line } from './log/line.ts'
 import { Maintenance } from './log/maintenance.ts'
 import { Markers } from './log/markers.ts'
@@ -147,19 +148,21 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     monotonic,
     onWritable: () => writer.recovered(),
   })
+  const topics = new Topics(keys, monotonic)
+  const maxMessageBytes = options.maxMessageBytes ?? MAX_BUS_BYTES
+  const hearing = new Hearing({ primary, topics, teller, bus, ownChannel, maxMessageBytes, monotonic })
   const line = new Line({
     primary,
-    topics: new Topics(keys, monotonic),
+    topics,
+    hearing,
     markers,
     ownChannel,
-    bus,
     clock: cursorClock,
     monotonic,
     missed: new Missed({ markers, reader, recent, teller, originOf: (id) => writer.originOf(id) }),
     recent,
     teller,
     log,
-    maxMessageBytes: options.maxMessageBytes ?? MAX_BUS_BYTES,
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
   const directory = new RedisDirectory({ primary, keys, instance, renewMs: options.leaseRenewMs, clock, log })
@@ -216,7 +219,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     directory,
     tickets: new RedisTickets(primary, keys),
     shelf: new RedisShelf(primary, keys),
-    counters: () => ({ busIgnored: line.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),
+    counters: () => ({ busIgnored: hearing.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),
     close: () => messages.close(),
   }
 }

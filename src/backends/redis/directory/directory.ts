@@ -16,8 +16,10 @@ import type { Session } from '../../../core/session.ts'
 import { reasonOf, unavailable } from '../failures.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
+import { attendance } from './attendance.ts'
 import { Lease } from './lease.ts'
 import { Lists } from './lists.ts'
+import { OwedLeaves } from './owed-leaves.ts'
 import { ENTER, LEAVE, LIST, RELEASE, RESERVE, RETURN, UNSEATED } from './scripts.ts'
 import { Sweeper } from './sweeper.ts'
 
@@ -44,13 +46,6 @@ const MAX_MISMATCHES = 2
 
 const NO_LIMITS: SeatLimits = { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0 }
 
-/** A leave that Redis was not told of. */
-interface OwedLeave {
-  readonly connectionId: string
-  readonly userId: string
-  readonly room: string
-}
-
 export class RedisDirectory implements Directory, Attendances {
   private readonly options: RedisDirectoryOptions
   private readonly lease: Lease
@@ -68,7 +63,7 @@ export class RedisDirectory implements Directory, Attendances {
   /** Those that are being asked for: Redis may know of them before this process does. */
   private readonly reserving = new Set<string>()
   private readonly releasing = new Set<string>()
-  private owed: OwedLeave[] = []
+  private readonly owed: OwedLeaves
   private limits = NO_LIMITS
   private mismatches = 0
   private walk: Iterator<string> | undefined
@@ -86,6 +81,11 @@ export class RedisDirectory implements Directory, Attendances {
       log,
       restore: () => this.restore(),
       renewed: (count) => this.compare(count),
+    })
+    this.owed = new OwedLeaves(this.lease, (leave, participants) => {
+      const { room, userId, connectionId } = leave
+      const username = this.local.registry.get(connectionId)?.identity.username
+      this.listener.onPassage({ room, userId, username, participants, came: false })
     })
     this.sweeper = new Sweeper({
       lease: this.lease,
@@ -152,7 +152,7 @@ export class RedisDirectory implements Directory, Attendances {
 
   async enter(room: string, session: Session): Promise<Attendance> {
     const { connectionId, identity, userId } = session
-    this.owed = this.owed.filter((leave) => leave.connectionId !== connectionId || leave.room !== room)
+    this.owed.forget(connectionId, room)
     const args = [connectionId, userId, identity.username ?? '', room]
     let reply = await this.lease.run(ENTER, args)
     const seat = this.seats.get(connectionId)
@@ -170,7 +170,7 @@ export class RedisDirectory implements Directory, Attendances {
     try {
       return attendance(await this.lease.run(LEAVE, [connectionId, userId, room]))
     } catch {
-      if (this.seats.has(connectionId)) this.owed.push({ connectionId, userId, room })
+      if (this.seats.has(connectionId)) this.owed.add({ connectionId, userId, room })
       return { participants: this.local.room(room)?.members.size ?? 0, changed: false }
     }
   }
@@ -226,7 +226,7 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   private free(connectionId: string): void {
-    this.owed = this.owed.filter((leave) => leave.connectionId !== connectionId)
+    this.owed.forget(connectionId)
     if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
     this.releasing.add(connectionId)
   }
@@ -254,24 +254,12 @@ export class RedisDirectory implements Directory, Attendances {
 
   private step(): void {
     if (this.releasing.size > 0) void this.flush()
-    for (const leave of this.owed.splice(0)) void this.repay(leave)
+    this.owed.repay()
     for (let left = Math.ceil((this.seats.size * STEP_MS) / RECORDS_ROUND_MS); left > 0; left--) {
       this.walk ??= this.seats.keys()
       const { done, value } = this.walk.next()
       if (done) this.walk = undefined
       else this.refresh(value)
-    }
-  }
-
-  private async repay(leave: OwedLeave): Promise<void> {
-    const { connectionId, userId, room } = leave
-    try {
-      const { changed, participants } = attendance(await this.lease.run(LEAVE, [connectionId, userId, room]))
-      if (!changed) return
-      const username = this.local.registry.get(connectionId)?.identity.username
-      this.listener.onPassage({ room, userId, username, participants, came: false })
-    } catch {
-      if (this.seats.has(connectionId)) this.owed.push(leave)
     }
   }
 
@@ -346,9 +334,4 @@ export class RedisDirectory implements Directory, Attendances {
       })
     }
   }
-}
-
-function attendance(reply: unknown): Attendance {
-  const [participants = 0, changed = 0] = reply as number[]
-  return { participants, changed: changed === 1 }
 }

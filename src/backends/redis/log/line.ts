@@ -8,12 +8,11 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
-import type { RedisBus } from '../bus.ts'
-import { isBusText } from '../bus-envelope.ts'
 import { reasonOf } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
 import type { Primary } from '../primary.ts'
-import { type Marker, parseMarker, parseTold, type Told } from './envelope.ts'
+import type { Marker, Told } from './envelope.ts'
+import type { Heard, Hearing } from './hearing.ts'
 import { MARKER_TOPICS } from './marker-script.ts'
 import type { Markers } from './markers.ts'
 import type { Missed } from './missed.ts'
@@ -27,16 +26,13 @@ export interface LineOptions {
   readonly markers: Markers
   /** The channel that only this instance hears. */
   readonly ownChannel: string
-  /** Where what is stored nowhere goes; it is told whether the line stands or not. */
-  readonly bus: RedisBus
+  readonly hearing: Hearing
   readonly clock: CursorClock
   readonly monotonic: () => number
   readonly missed: Missed
   readonly recent: Recent
   readonly teller: Teller
   readonly log: Log
-  /** A larger message on the bus is none of ours. */
-  readonly maxMessageBytes: number
 }
 
 /** Milliseconds between two looks at what should have happened. */
@@ -54,11 +50,7 @@ const MAX_AHEAD = 86_400_000_000
 /** Milliseconds for which the line may stand before that is reported: reading what was missed takes a few. */
 const STANDING_MS = 1000
 
-type Heard = { readonly topic: Topic; readonly told: Told } | { readonly marker: Marker }
-
 export class Line {
-  /** Bus messages that were none of ours. */
-  ignored = 0
   /** How often the line was brought level, the first time included. */
   levelled = 0
   private readonly options: LineOptions
@@ -76,7 +68,6 @@ export class Line {
   private reason = 'not level yet'
   private subscribingIn: number | undefined
   private markerAt = 0
-  private suspectedAt = Number.NEGATIVE_INFINITY
   private whenLive: (() => void)[] = []
 
   constructor(options: LineOptions) {
@@ -148,7 +139,7 @@ export class Line {
   }
 
   private hear(channel: string, data: Buffer): void {
-    const heard = this.parse(channel, data)
+    const heard = this.options.hearing.parse(channel, data)
     if (heard === undefined) return
     if (this.state === 'live') {
       this.take(heard)
@@ -161,33 +152,6 @@ export class Line {
     }
   }
 
-  private parse(channel: string, data: Buffer): Heard | undefined {
-    const { bus, maxMessageBytes, ownChannel, primary, teller, topics } = this.options
-    const topic = topics.find(channel)
-    // What comes of a topic that was just released is nobody's fault.
-    if (topic === undefined && channel !== ownChannel) return undefined
-    const text = data.length <= maxMessageBytes ? data.toString() : ''
-    if (isBusText(text)) {
-      // What was stored before it is told before it.
-      teller.flush()
-      if (!bus.hear(topic?.name, text)) this.ignored++
-      return undefined
-    }
-    const told = topic && parseTold(topic.name, text)
-    const marker = topic === undefined ? parseMarker(text) : undefined
-    const epoch = told?.epoch ?? marker?.epoch
-    if (epoch === undefined) {
-      this.ignored++
-      return undefined
-    }
-    if (epoch !== primary.epoch?.name) {
-      this.suspect()
-      return undefined
-    }
-    if (marker !== undefined) return { marker }
-    return topic && told && { topic, told }
-  }
-
   private take(heard: Heard): void {
     if ('marker' in heard) this.takeMarker(heard.marker)
     else this.takeMessage(heard.topic, heard.told)
@@ -196,7 +160,7 @@ export class Line {
   private takeMarker(marker: Marker): void {
     const { markers, primary, teller } = this.options
     if (this.isFarAhead(marker.last)) {
-      this.ignored++
+      this.options.hearing.ignored++
       return
     }
     primary.see(marker.last)
@@ -213,7 +177,7 @@ export class Line {
     const { cursor } = message
     if (!topic.live) return
     if (cursor <= topic.last) {
-      this.ignored++
+      this.options.hearing.ignored++
       return
     }
     if (previous > topic.last || cursor <= teller.target || this.isFarAhead(cursor)) {
@@ -230,16 +194,6 @@ export class Line {
   private isFarAhead(cursor: number): boolean {
     const { clock, primary } = this.options
     return cursor > Math.max(primary.seen, clock.now()) + MAX_AHEAD
-  }
-
-  /** Somebody believes in another epoch. If he is right, the line has to begin anew in it. */
-  private suspect(): void {
-    const now = this.options.monotonic()
-    this.ignored++
-    if (now - this.suspectedAt < MARKER_INTERVAL_MS) return
-    this.suspectedAt = now
-    // If that fails the connection is broken, and the next one learns the epoch in any case.
-    this.options.primary.renew().catch(() => {})
   }
 
   /** Stops the line, and has it brought level where that is possible now. */
