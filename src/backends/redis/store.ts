@@ -158,6 +158,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     markers,
     ownChannel,
     clock: cursorClock,
+    horizon: horizonMs * 1000,
     monotonic,
     missed: new Missed({ markers, reader, recent, teller, originOf: (id) => writer.originOf(id) }),
     recent,

@@ -135,8 +135,12 @@ export interface MessageLog {
   /** How many messages a topic has after a cursor. */
   count(topic: string, after: number): MaybePromise<number>
 
-  /** What is needed to say whether a reader of the topic has missed anything. */
-  completeness(topic: string): MaybePromise<Completeness>
+  /**
+   * What is needed to say whether a reader of the topic has missed anything.
+   * @param position where the reader is, if that is all that is asked about: then the log may answer at once from what it
+   * has in memory, and only what it says of that position, and of later ones, is true.
+   */
+  completeness(topic: string, position?: number): MaybePromise<Completeness>
 
   /** How far a device, and the user's others, have come. */
   positions(userId: string, deviceId: string): MaybePromise<Positions>

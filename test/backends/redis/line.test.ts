@@ -122,6 +122,11 @@ describe('what an instance is told', () => {
     await until(() => group.two.told.length === 3)
     const read = group.two.messages.read({ topics: ['room:a', 'room:b'] }, from, group.two.messages.head(), 10)
     expect(read).not.toBeInstanceOf(Promise)
+    const known = group.two.messages.completeness('room:a', from)
+    expect(known).not.toBeInstanceOf(Promise)
+    expect(isRecoverable(from, await known)).toBe(true)
+    expect(isRecoverable(from - 1, await known)).toBe(false)
+    expect(isRecoverable(from - 1, await group.two.messages.completeness('room:a', from - 1))).toBe(true)
     expect((read as readonly { body: string }[]).map(({ body }) => body)).toEqual(['1', '2', '3'])
   })
 

@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis'
 import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { MaybePromise } from '../../../core/maybe-promise.ts'
+import type { Completeness } from '../../../core/recoverable.ts'
 import { reasonOf } from '../failures.ts'
 import type { Epoch } from '../fence.ts'
 import type { Primary } from '../primary.ts'
@@ -28,6 +29,8 @@ export interface LineOptions {
   readonly ownChannel: string
   readonly hearing: Hearing
   readonly clock: CursorClock
+  /** Microseconds for which topics are remembered that are empty now. */
+  readonly horizon: number
   readonly monotonic: () => number
   readonly missed: Missed
   readonly recent: Recent
@@ -92,6 +95,12 @@ export class Line {
   /** Resolves when the line is level for the first time, or again. */
   live(): Promise<void> {
     return this.state === 'live' ? Promise.resolve() : new Promise((resolve) => this.whenLive.push(resolve))
+  }
+
+  /** What is known here of the log, for a position after which a topic has lost nothing. */
+  completeness(position: number): Completeness {
+    const { clock, horizon, primary } = this.options
+    return { completeSince: this.since, horizon, trimmed: position, last: primary.seen, now: clock.now() }
   }
 
   /** As `MessageLog.interest`. */

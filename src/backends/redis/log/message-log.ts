@@ -78,8 +78,10 @@ export class RedisMessageLog implements MessageLog {
     return this.parts.recent.count(topic, after) ?? this.parts.reader.count(topic, after)
   }
 
-  completeness(topic: string): Promise<Completeness> {
-    return this.parts.reader.completeness(topic)
+  completeness(topic: string, position?: number): MaybePromise<Completeness> {
+    const { line, reader, recent } = this.parts
+    if (position !== undefined && recent.covers(topic, position)) return line.completeness(position)
+    return reader.completeness(topic)
   }
 
   positions(userId: string, deviceId: string): Promise<Positions> {

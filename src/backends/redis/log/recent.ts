@@ -96,6 +96,11 @@ export class Recent {
     return kept && kept.messages.length - firstAfter(kept, after)
   }
 
+  /** Whether everything that a topic has had after a cursor is here. */
+  covers(topic: string, after: number): boolean {
+    return this.whole(topic, after) !== undefined
+  }
+
   /** What is kept of a topic, if that is everything after a cursor. */
   private whole(topic: string, after: number): Kept | undefined {
     const kept = this.topics.get(topic)
