@@ -113,7 +113,7 @@ export class CatchUp {
       const count = counts[n] ?? 0
       // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
       let start = count === 0 ? delivered : source.from
-      const whole = isRecoverable(source.from, await log.completeness(topic))
+      const whole = isRecoverable(source.from, await log.completeness(topic, source.from))
       if (count > share) start = await this.startOfLast(topic, share, delivered)
       if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
@@ -185,7 +185,9 @@ export class CatchUp {
   ): Promise<void> {
     const { log, clock } = this.deps
     const names = [...topics.keys()]
-    const known = await Promise.all(names.map((topic) => log.completeness(topic)))
+    const known = await Promise.all(
+      names.map((topic) => log.completeness(topic, Math.max(position, topics.get(topic) ?? 0))),
+    )
     const lost: string[] = []
     for (const [n, topic] of names.entries()) {
       const trimmed = known[n]?.trimmed ?? 0
