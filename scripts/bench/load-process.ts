@@ -19,7 +19,9 @@ const part = task.role === 'run' ? found.run(load) : found.assist?.(load)
 if (part === undefined) throw new Error(`the case ${task.case} has no ${task.role}`)
 try {
   const measured = await part
-  process.stdout.write(JSON.stringify(task.role === 'run' ? { ...load.cost(measured), ...measured } : measured))
+  const figures = JSON.stringify(task.role === 'run' ? { ...load.cost(measured), ...measured } : measured)
+  // To its end: what does not fit into a pipe at once would be cut off by the exit.
+  await Bun.write(Bun.stdout, figures)
   process.exit(0)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

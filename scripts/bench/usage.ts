@@ -26,6 +26,11 @@ export function busySeconds(core: number): number {
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
 }
 
+/** Milliseconds for which a process' first thread could have run and others did; see proc_pid_schedstat(5). */
+export function queuedMs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
+}
+
 /** Resident memory of a process in KiB. */
 export function residentKiB(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))

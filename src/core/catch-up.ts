@@ -114,8 +114,11 @@ export class CatchUp {
       // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
       let start = count === 0 ? delivered : source.from
       const whole = isRecoverable(source.from, await log.completeness(topic, source.from))
-      if (count > share) start = await this.startOfLast(topic, share, delivered)
-      if (source.judged && (!whole || count > share)) gaps.push(gapOf(source))
+      // Of what was counted, some may not be delivered yet: then nothing of the past has to be left out.
+      const newest = count > share ? await this.startOfLast(topic, share, delivered) : start
+      const isTooMuch = newest > start
+      if (isTooMuch) start = newest
+      if (source.judged && (!whole || isTooMuch)) gaps.push(gapOf(source))
       replayed += Math.min(count, share)
       // Where nothing is left to read the position is what is live: an older one would be taken for a loss on coming back.
       if (count > 0) position = Math.min(position, start)
@@ -224,7 +227,8 @@ export class CatchUp {
   private async missing(topics: ReadonlyMap<string, number>, after: number): Promise<string[] | undefined> {
     const missing: string[] = []
     for (const [topic, from] of topics) {
-      if (!isRecoverable(Math.max(after, from), await this.deps.log.completeness(topic))) missing.push(topic)
+      const position = Math.max(after, from)
+      if (!isRecoverable(position, await this.deps.log.completeness(topic, position))) missing.push(topic)
     }
     return missing.length === 0 ? undefined : missing
   }

@@ -14,6 +14,11 @@ export type Deliver = (message: StoredMessage, done: () => void) => void
  */
 const MAX_TURN_BYTES = 256 * 1024
 
+/** Delivered messages that may stay in the queue until it is cut: cutting costs as much as what is left. */
+const KEPT_MESSAGES = 1024
+/** Memory that a waiting message takes beside its text. */
+const OVERHEAD_BYTES = 300
+
 interface Waiter {
   readonly cursor: number
   readonly resolve: () => void
@@ -27,7 +32,10 @@ export class DeliveryLine {
   private head: number
   private at: number
   private running = false
+  private waiting = 0
+  /** In the order of their cursors, from `firstWaiter` on: at full speed there are thousands, and each message ends one. */
   private waiters: Waiter[] = []
+  private firstWaiter = 0
 
   /** @param delivered everything up to this cursor is older than any connection of this process. */
   constructor(deliver: Deliver, log: Log, delivered: number) {
@@ -42,9 +50,17 @@ export class DeliveryLine {
     return this.at
   }
 
+  /** Bytes of memory of what was stored and is not delivered: a big room is served in turns, and holds up what comes after. */
+  get waitingBytes(): number {
+    return this.waiting
+  }
+
   /** Takes the messages of one commit, in the order of their cursors, and the cursor up to which there are no others. */
   push(batch: readonly StoredMessage[], head: number): void {
-    for (const message of batch) this.queue.push(message)
+    for (const message of batch) {
+      this.queue.push(message)
+      this.waiting += message.body.length + OVERHEAD_BYTES
+    }
     this.head = head
     if (!this.running) this.run()
   }
@@ -52,7 +68,16 @@ export class DeliveryLine {
   /** Resolves when everything up to a cursor has been delivered; `undefined` where it has been. */
   reached(cursor: number): Promise<void> | undefined {
     if (cursor <= this.at) return undefined
-    return new Promise((resolve) => this.waiters.push({ cursor, resolve }))
+    return new Promise((resolve) => this.wait({ cursor, resolve }))
+  }
+
+  /** Publishers ask in the order of their cursors: the place is at the end, or close to it. */
+  private wait(waiter: Waiter): void {
+    const { waiters } = this
+    let place = waiters.length
+    while (place > this.firstWaiter && (waiters[place - 1] as Waiter).cursor > waiter.cursor) place--
+    if (place === waiters.length) waiters.push(waiter)
+    else waiters.splice(place, 0, waiter)
   }
 
   private run(): void {
@@ -85,6 +110,12 @@ export class DeliveryLine {
       left -= message.body.length
     }
     this.next += run.length
+    for (const { body } of run) this.waiting -= body.length + OVERHEAD_BYTES
+    // A line that is never idle must not keep all that it has ever delivered.
+    if (this.next > KEPT_MESSAGES && this.next * 2 > this.queue.length) {
+      this.queue = this.queue.slice(this.next)
+      this.next = 0
+    }
     return run
   }
 
@@ -112,9 +143,15 @@ export class DeliveryLine {
 
   private move(cursor: number): void {
     this.at = cursor
-    if (this.waiters.length === 0) return
-    const ready = this.waiters.filter((waiter) => waiter.cursor <= cursor)
-    this.waiters = this.waiters.filter((waiter) => waiter.cursor > cursor)
-    for (const { resolve } of ready) resolve()
+    const { waiters } = this
+    if (waiters.length === 0) return
+    for (let next = waiters[this.firstWaiter]; next !== undefined && next.cursor <= cursor; ) {
+      next.resolve()
+      next = waiters[++this.firstWaiter]
+    }
+    if (this.firstWaiter === waiters.length || this.firstWaiter > KEPT_MESSAGES) {
+      this.waiters = waiters.slice(this.firstWaiter)
+      this.firstWaiter = 0
+    }
   }
 }

@@ -61,6 +61,12 @@ export interface Published {
 /** After how long a publisher should try again whose topic has too much waiting: about two rounds of a big broadcast. */
 const BUSY_RETRY_MS = 150
 
+/**
+ * Bytes of stored messages that may wait for their delivery: as many as may wait to be stored. A publisher that does not wait
+ * for acknowledgements could queue without end for a room of many thousands.
+ */
+const MAX_UNDELIVERED_BYTES = 32 * 1024 * 1024
+
 export interface PublisherDeps {
   readonly clock: Clock
   readonly delivery: Delivery
@@ -132,6 +138,11 @@ export class Publisher {
     at: number,
   ): Promise<Published> {
     const { to, idempotency, except } = publication
+    if (this.deps.line.waitingBytes > MAX_UNDELIVERED_BYTES) {
+      throw new TidingsError('unavailable', 'Too many messages are waiting to be delivered', {
+        retryAfterMs: BUSY_RETRY_MS,
+      })
+    }
     const appended = await this.deps.log.append({
       topic: to.kind === 'room' ? roomLog(to.room) : userLog((to as { userId: string }).userId),
       device: to.kind === 'device' ? to.deviceId : undefined,

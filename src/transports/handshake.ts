@@ -16,6 +16,7 @@ import type { Ticket, TicketHolder } from '../core/ports/tickets.ts'
 import type { SessionInit } from '../core/session.ts'
 import { encodingFor, type Framing } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
+import { Arrivals } from './arrivals.ts'
 import { cursorOf, deviceOf, envelopeOf, formatOf, shared, userAgentOf } from './parameters.ts'
 
 export interface DoorDeps {
@@ -64,6 +65,7 @@ export interface Knock {
 
 export class Door {
   private readonly deps: DoorDeps
+  private readonly arrivals = new Arrivals()
 
   constructor(deps: DoorDeps) {
     this.deps = deps
@@ -124,6 +126,7 @@ export class Door {
     const { hub } = this.deps
     const { request, query } = knock
     const { connectionId, key, address, place } = arrival
+    await this.arrivals.enter()
     const { identity, subprotocol, former } = await this.credit(knock, entrance, connectionId)
     if (request.signal.aborted) throw new TidingsError('unavailable', 'The client has left')
     const init: SessionInit = {

@@ -42,8 +42,8 @@ describe.skipIf(CHROMIUM === null)('in Chromium', () => {
     await page.evaluate(`
       window.url = '${proxy.url}/realtime'
       window.tokens = ${tokens}
-      window.make = (token) => {
-        const client = new TidingsClient({ url, token, environment: { random: () => 0 } })
+      window.make = (token, options) => {
+        const client = new TidingsClient({ url, token, environment: { random: () => 0 }, ...options })
         client.became = (state) => new Promise((resolve) => {
           if (client.state === state) resolve()
           client.onState((change) => change.state === state && resolve(change))
@@ -75,11 +75,39 @@ describe.skipIf(CHROMIUM === null)('in Chromium', () => {
     expect(heard).toEqual({ text: 'hi', bytes: [0, 255], from: 'Alice', transport: 'websocket' })
   })
 
-  test('a refusal is known although a browser cannot read the status of a handshake', async () => {
+  // A header makes the browser ask beforehand, and every answer has to name the page's origin.
+  test.each(['sse', 'poll'])('a page of another origin talks over %s too', async (transport) => {
+    const heard = await page.evaluate(`(async () => {
+      const clients = tokens.map((token) => make(token, { transports: ['${transport}'] }))
+      await Promise.all(clients.map((client) => client.connect()))
+      const [room] = await Promise.all(clients.map((client) => client.join('${transport}')))
+      const heard = new Promise((resolve) => clients[1].on('chat', resolve))
+      await room.publish('chat', 'hi')
+      const text = await heard
+      for (const client of clients) client.close()
+      return text
+    })()`)
+    expect(heard).toBe('hi')
+  })
+
+  // A browser cannot read the status of a handshake.
+  test.each(['websocket', 'sse', 'poll'])('a refusal is known over %s', async (transport) => {
     const error = await page.evaluate(`
-      make('not.a.token').connect().then(() => 'open', ({ reason, code }) => ({ reason, code }))
+      make('not.a.token', { transports: ['${transport}'] })
+        .connect()
+        .then(() => 'open', ({ reason, code }) => ({ reason, code }))
     `)
     expect(error).toEqual({ reason: 'invalid_token', code: 'RT_002' })
+  })
+
+  test('a page of an origin that is not allowed is told so', async () => {
+    const stranger = await browser.open(`http://localhost:${pages.port}`)
+    const error = await stranger.evaluate(`
+      new TidingsClient({ url: '${proxy.url}/realtime', token: '${await server.token({ user: 'alice' })}' })
+        .connect()
+        .then(() => 'open', ({ reason, code }) => ({ reason, code }))
+    `)
+    expect(error).toEqual({ reason: 'forbidden', code: 'RT_003' })
   })
 
   test('a cut connection comes back, in its room', async () => {

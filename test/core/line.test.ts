@@ -102,3 +102,28 @@ test('a big commit is handed over in pieces, in order, and other work runs in be
   await line.reached(10)
   expect(delivered).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
+
+test('what waits is counted, and what was handed over is not', () => {
+  const { line, finish } = lineByHand()
+  line.push([stored(1), stored(2, 'room:b'), stored(3)], 3)
+  const waiting = line.waitingBytes
+  expect(waiting).toBeGreaterThan(0)
+  finish()
+  expect(line.waitingBytes).toBeLessThan(waiting)
+  finish()
+  finish()
+  expect(line.waitingBytes).toBe(0)
+  expect(line.delivered).toBe(3)
+})
+
+test('a line that is never idle goes on in order, however much it has delivered', () => {
+  const { line, finish, waiting } = lineByHand()
+  const seen: number[] = []
+  for (let cursor = 1; cursor <= 5000; cursor++) line.push([stored(cursor, `room:${cursor}`)], cursor)
+  for (let n = 0; n < 5000; n++) {
+    seen.push(...waiting())
+    finish()
+  }
+  expect(seen).toEqual(Array.from({ length: 5000 }, (_, n) => n + 1))
+  expect(line.delivered).toBe(5000)
+})

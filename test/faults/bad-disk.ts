@@ -19,7 +19,7 @@ interface Size {
 }
 
 /** The size of the disk that is going to be full, with room for what is published before. */
-const DISK = '24m'
+const DISK = '48m'
 /** Milliseconds for which the store is locked: longer than it is waited for. */
 const LOCKED_MS = 3000
 
@@ -28,7 +28,7 @@ export const badDisk: Fault<Size> = {
   title:
     'a store that is full, locked or damaged refuses with a clear error; what is live goes on, and no restart is needed',
   short: { messages: 200 },
-  long: { messages: 5000 },
+  long: { messages: 2000 },
 
   async run({ messages }) {
     const full = mayMount() ? await fullDisk(messages) : 'not tried: it takes the right to mount'
@@ -126,7 +126,8 @@ async function onBadDisk(server: FaultServer, messages: number, trouble: Trouble
   await publish(messages)
   must(ledger.count('failed') === 0, 'publishes failed on a good disk')
   await trouble.begin()
-  await until(() => device.isOpen)
+  // Whose inbox cannot be read is not let in; everybody else is.
+  if (trouble.recovers) await until(() => device.isOpen)
   const speaker = await Hearing.open('websocket', { url: server.url, token: await server.token({ user: 'carol' }) })
   cleanup.defer(() => speaker.cut())
   const listener = await Hearing.open('websocket', {
@@ -187,7 +188,7 @@ async function readDamaged(server: FaultServer, cursor: string): Promise<void> {
     `a read of what is damaged ended with ${closed} ${JSON.stringify(error)}`,
   )
   must(payloadOf(error)['error_code'] === 'unavailable', `a read of what is damaged: ${JSON.stringify(error)}`)
-  await until(async () => (await server.status()).connections === connections)
+  await until(async () => (await server.status()).connections <= connections)
 }
 
 /** What is stored nowhere is delivered all the same. */

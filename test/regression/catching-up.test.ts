@@ -88,3 +88,23 @@ test('a client that comes back ahead of a broadcast that is still going round do
   const sentinel = await test.chat('kept', 'sentinel')
   expect(again.wire.cursors).toEqual([sentinel])
 })
+
+// What was counted was committed and not delivered; the replay began before the client's position, and spoke of a gap.
+test('a long line of messages that are not delivered yet is no gap, and nothing older comes again', async () => {
+  await using test = new TestHub({ ...rooms(10_000), limits: { replay_messages: 100 } })
+  const before: string[] = []
+  for (let n = 0; n < 50; n++) before.push(await test.chat('kept', n))
+  const crowd = Array.from({ length: 600 }, (_, n) => test.open(`u${n}`, { rooms: ['kept'] }))
+  await until(() => crowd.every(({ session }) => session.state === 'open'))
+  const waiting: Promise<string>[] = []
+  for (let n = 0; n < 150; n++) waiting.push(test.chat('kept', n), test.direct('nobody', n))
+  const last = Number(before.at(-1))
+  await until(() => test.hub.backend.log.head() > last + 100 && test.hub.line.delivered < test.hub.backend.log.head())
+  const back = test.open('alice', { rooms: ['kept'], cursor: Number(before[40]) })
+  const live = await Promise.all(waiting)
+  await until(() => back.session.state === 'open' && back.session.gate === undefined)
+
+  expect(back.wire.frames[0]?.payload).toMatchObject({ resume: { recovered: true, gaps: [] } })
+  const kept = live.filter((_, n) => n % 2 === 0)
+  expect(back.wire.cursors).toEqual([...before.slice(41), ...kept])
+})

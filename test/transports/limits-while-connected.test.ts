@@ -46,10 +46,11 @@ describe('who sends too much', () => {
   })
 
   test.concurrent('may send again after a while', async () => {
-    await using server = await startTestServer({ config: { limits: { messages_per_second: 20, burst: 2 } } })
+    // A burst large enough that asking again and again is not taken for persistence: that is two bursts of refusals.
+    await using server = await startTestServer({ config: { limits: { messages_per_second: 20, burst: 40 } } })
     await using client = await server.connect({ user: 'alice' })
-    const answers = await Promise.all([1, 2, 3].map(() => client.request({ type: 'ping' })))
-    expect(types(answers)).toEqual(['pong', 'pong', 'error'])
+    const answers = await Promise.all(Array.from({ length: 60 }, () => client.request({ type: 'ping' })))
+    expect(types(answers)).toContain('error')
     await until(async () => (await client.request({ type: 'ping' })).type === 'pong')
   })
 

@@ -38,7 +38,7 @@ async function run(load: Load): Promise<Measured> {
 }
 
 async function assist(load: Load): Promise<Measured> {
-  return { echo_ms: await echoes(load, () => Bun.sleep(load.size(8000, 3000))) }
+  return await echoes(load, () => Bun.sleep(load.size(8000, 3000)))
 }
 
 export const echoUnderBroadcast: Case = {

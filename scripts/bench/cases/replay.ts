@@ -1,5 +1,6 @@
 import type { Case, Measured } from '../case.ts'
-import { echoes, longest } from '../echoes.ts'
+import type { Client } from '../client.ts'
+import { echoes, noticed } from '../echoes.ts'
 import { ACK, isMessage } from '../frames.ts'
 import type { Load } from '../load.ts'
 import { Publisher } from '../publisher.ts'
@@ -16,7 +17,7 @@ async function run(load: Load): Promise<Measured> {
   // A moment is a position too.
   const before = Date.now() * 1000
   await publishAll(load)
-  await resume(load, WARM_UP, before)
+  leave(await resume(load, WARM_UP, before))
   const ended = Promise.withResolvers<void>()
   const helped = load.assistant(ended.promise)
   await Bun.sleep(load.size(3500, 2000))
@@ -50,8 +51,8 @@ async function publishAll(load: Load): Promise<void> {
   sender.close()
 }
 
-/** Connects, receives all, leaves. */
-async function resume(load: Load, clients: number, cursor: number): Promise<void> {
+/** Connects and receives all. */
+async function resume(load: Load, clients: number, cursor: number): Promise<Client[]> {
   let missing = clients * MESSAGES
   const { promise, resolve } = Promise.withResolvers<void>()
   load.onFrame = (_, signature) => {
@@ -59,12 +60,15 @@ async function resume(load: Load, clients: number, cursor: number): Promise<void
   }
   const opened = await load.open(clients, { rooms: () => ['bench'], cursor })
   await load.until(promise, 'the last message')
-  for (const client of opened) client.close()
+  return opened
+}
+
+function leave(clients: readonly Client[]): void {
+  for (const client of clients) client.close()
 }
 
 async function assist(load: Load): Promise<Measured> {
-  const samples = await echoes(load, () => load.released())
-  return { echo_ms: samples, longest_ms: longest(samples) }
+  return await echoes(load, () => load.released())
 }
 
 export const replay: Case = {
@@ -75,8 +79,7 @@ export const replay: Case = {
     { key: 'seconds', title: 'from the first handshake to the last message', unit: 's', better: 'less' },
     { key: 'replayed', title: 'messages per second', unit: '/s', better: 'more' },
     { key: 'server_s', title: "server's time for all of it", unit: 's', better: 'less' },
-    { key: 'echo_ms', quantile: 0.99, title: 'a ping of somebody else, p99', unit: 'ms', better: 'less' },
-    { key: 'longest_ms', title: 'the longest of a round', unit: 'ms', better: 'less' },
+    ...noticed(),
   ],
   run,
   assist,
