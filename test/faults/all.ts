@@ -4,6 +4,7 @@ import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
 import { cutAndResume } from './cut-and-resume.ts'
+import { deadPeers } from './dead-peers.ts'
 import { descriptors } from './descriptors.ts'
 import type { Fault } from './fault.ts'
 import { instants } from './instants.ts'
@@ -20,6 +21,7 @@ export const FAULTS: readonly Fault<never>[] = [
   churn,
   clock,
   cutAndResume,
+  deadPeers,
   descriptors,
   instants,
   joinRace,
