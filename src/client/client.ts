@@ -44,7 +44,7 @@ export class TidingsClient<App = unknown> {
   readonly #rooms: Rooms
   readonly #intake: Intake
   readonly #listeners: Listeners
-  readonly #stateListeners: ((change: StateChange) => void)[] = []
+  readonly #stateListeners = new Set<(change: StateChange) => void>()
   readonly #handles = new Map<string, { room: Room<App>; listeners: Listeners }>()
   #deviceId: string | undefined
   #welcomeOf: Welcome | undefined
@@ -94,7 +94,7 @@ export class TidingsClient<App = unknown> {
         welcome: (welcome, frame) => this.#welcomed(welcome, frame),
         frame: (frame, inStream) => routeFrame(frame, inStream, parts),
         position: (cursor) => this.#intake.advance(cursor),
-        lost: (end) => this.#lost(end.code),
+        lost: (code) => this.#lost(code),
         state: (change) => this.#changed(change),
         error: this.#onError,
         leaving: () => this.#prepareMove(),
@@ -168,11 +168,8 @@ export class TidingsClient<App = unknown> {
   /** Hears every change of state, in order. @returns what ends the listening. */
   onState(listener: (change: StateChange) => void): () => void {
     const own = (change: StateChange): void => listener(change)
-    this.#stateListeners.push(own)
-    return () => {
-      const at = this.#stateListeners.indexOf(own)
-      if (at !== -1) this.#stateListeners.splice(at, 1)
-    }
+    this.#stateListeners.add(own)
+    return () => void this.#stateListeners.delete(own)
   }
 
   /**
@@ -255,7 +252,7 @@ export class TidingsClient<App = unknown> {
     // A device made for one connection: without its name the next one would be another device, and could resume nothing.
     this.#deviceId = welcome.device_id
     this.#intake.reset(welcome.cursor)
-    this.#outbox.attach((outgoing) => this.#write(outgoing))
+    this.#outbox.attach((outgoing) => this.#write(outgoing), welcome.limits)
     this.#rooms.welcomed(welcome.rooms)
     this.#intake.reconnected()
     this.#intake.handOn(frame)
@@ -264,7 +261,7 @@ export class TidingsClient<App = unknown> {
 
   #lost(code: number | undefined): void {
     // Saying it again would have the same end.
-    if (code === 1009) this.#outbox.failInFlight(new ClientError('payload_too_large', 'The server closed: too large'))
+    if (code === 1009) this.#outbox.failInFlight(new ClientError('payload_too_large', 'Too large'))
     this.#outbox.detach()
     this.#rooms.lost(this.#intake.position.cursor)
   }
@@ -325,7 +322,7 @@ export class TidingsClient<App = unknown> {
     try {
       this.#connection.send(frame)
     } catch (error) {
-      if (!(error instanceof ClientError)) throw error
+      // Too large, or nothing that can be written down: that is for who said it, and not for the others that wait.
       this.#outbox.refuse(frame.id, error)
     }
   }

@@ -55,8 +55,11 @@ export interface ConnectionEvents {
   /** @param inStream whether the frame keeps the order of the stream. */
   frame(frame: ServerFrame, inStream: boolean): void
   position(cursor: string): void
-  /** The link is gone, and with it what was under way. */
-  lost(end: End): void
+  /**
+   * There is no link any more, and with it went what was under way.
+   * @param code the close code of a WebSocket.
+   */
+  lost(code: number | undefined): void
   state(change: StateChange): void
   error(error: ClientError): void
   /** The link is about to change by choice: hold what is sent until `welcome` or `stayed`. @returns false to wait. */
@@ -108,7 +111,7 @@ export class Connection {
 
   close(): void {
     this.#turn++
-    this.#dropLinks()
+    this.#drop()
     this.#become({ state: 'closed' })
   }
 
@@ -129,13 +132,13 @@ export class Connection {
   }
 
   /** The server drains: when its end comes, come back after so long. */
-  comeBackAfter(ms: unknown): void {
-    if (typeof ms === 'number') this.#comeBackAfterMs = ms
+  comeBackAfter(ms: number | undefined): void {
+    this.#comeBackAfterMs = ms
   }
 
   async #attempt(): Promise<void> {
     const turn = ++this.#turn
-    this.#dropLinks()
+    this.#drop()
     this.#become({ state: 'connecting' })
     try {
       await this.#options.tokens.get()
@@ -175,7 +178,7 @@ export class Connection {
       },
       answer: (frame) => link === this.#link && this.#events.frame(frame, false),
       position: (cursor) => link === this.#link && this.#events.position(cursor),
-      bad: (cause) => this.#events.error(new ClientError('bad_frame', 'What the server sent is no frame', { cause })),
+      bad: (cause) => this.#events.error(new ClientError('bad_frame', 'Not a frame', { cause })),
       alive: () => link === this.#link && this.#liveness?.seen(),
       ended: (end) => {
         if (link === this.#link) this.#ended(end)
@@ -200,19 +203,19 @@ export class Connection {
   #welcomed(link: Link, frame: ServerFrame): void {
     if (link !== this.#opening && link !== this.#link) return
     // A second welcome, on a better link or on a poll whose session had ended, is the end of the session before it.
-    if (this.#link !== undefined) this.#drop({ kind: 'lost', error: undefined }, link)
+    if (this.#link !== undefined) this.#drop(undefined, link)
     const { clock } = this.#options.environment
     const welcome = frame.payload as Welcome
     clock.clear(this.#connectTimer)
     this.#opening = undefined
     this.#link = link
     link.connectionId = welcome.connection_id
-    link.maxBytes = welcome.limits['max_message_bytes'] || undefined
+    link.maxBytes = welcome.limits['max_message_bytes']
     this.#liveness = new Liveness(clock, link.heartbeat ?? welcome.heartbeat, {
       ping: link.needsPing ? () => link.send({ type: 'ping' }) : undefined,
       dead: () => {
         link.close()
-        this.#ended({ kind: 'lost', error: new ClientError('unreachable', 'Nothing was heard from the server') })
+        this.#ended({ kind: 'lost', error: new ClientError('unreachable', 'The server is silent') })
       },
     })
     this.#openedAt = clock.now()
@@ -246,7 +249,7 @@ export class Connection {
     const opening = this.#opening
     if (this.#link !== undefined && opening !== undefined) {
       // As a rule because the server has given the session to the new link, which will say so in a moment.
-      this.#drop(end, opening)
+      this.#drop(end.code, opening)
       this.#opening = opening
       this.#become({ state: 'connecting' })
       return
@@ -254,8 +257,7 @@ export class Connection {
     const { clock, random } = this.#options.environment
     const lived = this.#link !== undefined && clock.now() - this.#openedAt >= STABLE_MS
     this.#turn++
-    if (this.#link === undefined) this.#dropLinks()
-    else this.#drop(end)
+    this.#drop(end.code)
     this.#failures = lived ? 1 : this.#failures + 1
     const error = end.error ?? new ClientError('unreachable', 'The connection ended')
     const isOfToken = error.code === 'RT_002' || end.code === 4001
@@ -274,24 +276,17 @@ export class Connection {
   }
 
   /** @param keep a link that stays open. */
-  #drop(end: End, keep?: Link): void {
-    const link = this.#link
-    const opening = this.#opening
+  #drop(code?: number, keep?: Link): void {
+    const { clock } = this.#options.environment
+    const links = [this.#link, this.#opening]
     this.#link = undefined
     this.#opening = undefined
     this.#liveness?.stop()
     this.#climb.stop()
-    for (const each of [link, opening]) if (each !== keep) each?.close()
-    this.#events.lost(end)
-  }
-
-  #dropLinks(): void {
-    const { clock } = this.#options.environment
     clock.clear(this.#retryTimer)
-    clock.clear(this.#connectTimer)
-    if (this.#link !== undefined) this.#drop({ kind: 'lost', error: undefined })
-    this.#opening?.close()
-    this.#opening = undefined
+    if (keep === undefined) clock.clear(this.#connectTimer)
+    for (const link of links) if (link !== keep) link?.close()
+    this.#events.lost(code)
   }
 
   #become(change: StateChange): void {

@@ -28,7 +28,8 @@ export interface Environment {
 
 const timers: Clock = {
   now: () => performance.now(),
-  set: (run, ms) => setTimeout(run, ms),
+  // What is due already is no mistake, of which Node and Bun would warn.
+  set: (run, ms) => setTimeout(run, Math.max(0, ms)),
   clear: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 }
 

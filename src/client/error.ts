@@ -56,8 +56,7 @@ export class ClientError extends Error {
 
   /** What the server said, in an `error` frame or the body of a refusal; `undefined` where it is none of its errors. */
   static read(body: unknown): ClientError | undefined {
-    if (typeof body !== 'object' || body === null) return undefined
-    const { code, error_code, message, reconnect, details, retry_after_ms } = body as Partial<ErrorBody>
+    const { code, error_code, message, reconnect, details, retry_after_ms } = (body ?? {}) as Partial<ErrorBody>
     if (typeof error_code !== 'string') return undefined
     return new ClientError(error_code, message ?? error_code, {
       code,

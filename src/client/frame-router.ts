@@ -9,7 +9,7 @@ export interface FrameParts {
   readonly intake: Intake
   readonly rooms: Rooms
   /** The server drains and says when to come back. */
-  comeBackAfter(ms: unknown): void
+  comeBackAfter(ms: number | undefined): void
   /** The token is about to expire. */
   expiring(): void
 }
@@ -50,10 +50,10 @@ function say(frame: ServerFrame, payload: Record<string, unknown>, parts: FrameP
       intake.handOn(frame)
       return
     case 'rate_limited':
-      if (typeof payload['retry_after_ms'] === 'number') outbox.pause(payload['retry_after_ms'])
+      outbox.pause(payload['retry_after_ms'] as number)
       break
     case 'server_draining':
-      parts.comeBackAfter(payload['reconnect_after_ms'])
+      parts.comeBackAfter(payload['reconnect_after_ms'] as number | undefined)
       break
     case 'token_expiring':
       parts.expiring()

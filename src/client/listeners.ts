@@ -52,5 +52,5 @@ export class Listeners {
 }
 
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

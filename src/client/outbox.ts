@@ -6,8 +6,10 @@ import type { ServerFrame } from '../protocol/frames.ts'
 import type { Clock } from './environment.ts'
 import { ClientError } from './error.ts'
 
-/** Unanswered frames on one connection: below the server's default burst, so that a long queue is not throttled. */
+/** Unanswered frames on one connection: enough for any network's way there and back, and all that a loss leaves in doubt. */
 const IN_FLIGHT = 64
+/** The rest of the server's burst is for pings and acknowledgements, and for a network that brings frames in heaps. */
+const SHARE_OF_BURST = 0.8
 /**
  * Milliseconds after the first sending within which a frame may be sent again. The server remembers ids for two minutes by
  * default: later the same message could be delivered twice.
@@ -33,7 +35,7 @@ interface Entry {
   readonly frame: Outgoing
   readonly again: boolean
   readonly resolve: (answer: ServerFrame) => void
-  readonly reject: (error: ClientError) => void
+  readonly reject: (error: unknown) => void
   timer: unknown
   /** Sent on the present connection, and not answered. */
   inFlight: boolean
@@ -47,6 +49,12 @@ export class Outbox {
   #write: ((frame: Outgoing) => void) | undefined
   #inFlight = 0
   #pausedUntil = 0
+  /** Milliseconds from one frame to the next at the server's rate; 0: it has none. */
+  #spacing = 0
+  /** Milliseconds by which frames may go out before their time. */
+  #ahead = 0
+  /** When the next frame is due at the server's rate. */
+  #booked = 0
   #held = false
   #pauseTimer: unknown
 
@@ -85,10 +93,21 @@ export class Outbox {
     })
   }
 
-  /** There is a connection: everything that waits goes out. */
-  attach(write: (frame: Outgoing) => void): void {
+  /**
+   * There is a connection: everything that waits goes out, as fast as the server takes it. What it refused for being too
+   * fast would come after what was sent behind it.
+   * @param limits as the server announced them.
+   */
+  attach(
+    write: (frame: Outgoing) => void,
+    { messages_per_second: rate = 0, burst = 1 }: Readonly<Record<string, number>> = {},
+  ): void {
     this.#write = write
     this.#held = false
+    this.#spacing = rate && 1000 / rate
+    this.#ahead = this.#spacing * (burst - 1) * SHARE_OF_BURST
+    this.#booked = 0
+    this.#pausedUntil = 0
     this.#flush()
   }
 
@@ -120,6 +139,7 @@ export class Outbox {
         entry.inFlight = false
         this.#inFlight--
         this.pause(error.retryAfterMs)
+        this.#booked = this.#pausedUntil + this.#ahead
       } else this.#fail(entry, error)
     }
     this.#flush()
@@ -127,7 +147,7 @@ export class Outbox {
   }
 
   /** The frame cannot be sent at all. */
-  refuse(id: string, error: ClientError): void {
+  refuse(id: string, error: unknown): void {
     const entry = this.#entries.get(id)
     if (entry !== undefined) this.#fail(entry, error)
   }
@@ -136,7 +156,11 @@ export class Outbox {
   pause(ms: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + ms)
     this.#clock.clear(this.#pauseTimer)
-    this.#pauseTimer = this.#clock.set(() => this.#flush(), this.#pausedUntil - this.#clock.now())
+    this.#pauseTimer = this.#clock.set(() => {
+      // Timers leave fractions of a millisecond out, and may be that much early.
+      this.#pausedUntil = 0
+      this.#flush()
+    }, this.#pausedUntil - this.#clock.now())
   }
 
   /** Nothing is sent until the next {@link attach} or {@link release}: the connection is about to change. */
@@ -160,18 +184,25 @@ export class Outbox {
   }
 
   #flush(): void {
-    if (this.#held || this.#clock.now() < this.#pausedUntil) return
+    const now = this.#clock.now()
+    if (this.#held || now < this.#pausedUntil) return
     for (const entry of this.#entries.values()) {
       if (this.#write === undefined || this.#inFlight >= IN_FLIGHT) return
       if (entry.inFlight) continue
+      const wait = this.#booked - this.#ahead - now
+      if (wait > 0) {
+        this.pause(wait)
+        return
+      }
+      this.#booked = Math.max(this.#booked, now) + this.#spacing
       entry.inFlight = true
-      entry.firstSentAt ??= this.#clock.now()
+      entry.firstSentAt ??= now
       this.#inFlight++
       this.#write(entry.frame)
     }
   }
 
-  #fail(entry: Entry, error: ClientError): void {
+  #fail(entry: Entry, error: unknown): void {
     this.#remove(entry)
     entry.reject(error)
   }

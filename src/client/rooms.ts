@@ -164,7 +164,7 @@ export class Rooms {
 
   /** The server says how many are in a room. */
   counted(room: unknown, count: unknown): void {
-    const entry = typeof room === 'string' ? this.#entries.get(room) : undefined
+    const entry = this.#entries.get(room as string)
     if (entry !== undefined && typeof count === 'number') entry.participants = count
   }
 

@@ -168,10 +168,11 @@ const REDIS = Type.Object(
   {
     url: Type.Optional(
       text({
-        description: 'Connects instances through this Redis: `redis://` or `rediss://`. Absent: one instance.',
+        description:
+          'Connects instances through this Redis: `redis://` or `rediss://` (TLS), or `redis+sentinel://host,host/group` for a primary that sentinels name. Absent: one instance.',
         secret: true,
-        pattern: '^rediss?://\\S+$',
-        expected: 'a URL that begins with redis:// or rediss://',
+        pattern: '^rediss?(\\+sentinel)?://\\S+$',
+        expected: 'a URL that begins with redis://, rediss://, redis+sentinel:// or rediss+sentinel://',
         reason: 'One process needs none.',
       }),
     ),

@@ -118,7 +118,7 @@ export class CatchUp {
       const count = counts[n] ?? 0
       // With nothing to read the client is level, wherever it comes from: its position need not stay in the past.
       let start = count === 0 ? delivered : source.from
-      const whole = isRecoverable(source.from, await log.completeness(topic))
+      const whole = isRecoverable(source.from, await log.completeness(topic, source.from))
       // Of what was counted, some may not be delivered yet: then nothing of the past has to be left out.
       const newest = count > share ? await this.startOfLast(topic, share, delivered) : start
       const isTooMuch = newest > start
@@ -192,7 +192,9 @@ export class CatchUp {
   ): Promise<void> {
     const { log, clock } = this.deps
     const names = [...topics.keys()]
-    const known = await Promise.all(names.map((topic) => log.completeness(topic)))
+    const known = await Promise.all(
+      names.map((topic) => log.completeness(topic, Math.max(position, topics.get(topic) ?? 0))),
+    )
     const lost: string[] = []
     for (const [n, topic] of names.entries()) {
       const trimmed = known[n]?.trimmed ?? 0
@@ -229,7 +231,8 @@ export class CatchUp {
   private async missing(topics: ReadonlyMap<string, number>, after: number): Promise<string[] | undefined> {
     const missing: string[] = []
     for (const [topic, from] of topics) {
-      if (!isRecoverable(Math.max(after, from), await this.deps.log.completeness(topic))) missing.push(topic)
+      const position = Math.max(after, from)
+      if (!isRecoverable(position, await this.deps.log.completeness(topic, position))) missing.push(topic)
     }
     return missing.length === 0 ? undefined : missing
   }

@@ -170,3 +170,73 @@ test('before a change of connection nothing new goes out', () => {
   outbox.release()
   expect(sent).toEqual(['a', 'b'])
 })
+
+describe('the rate that the server announces', () => {
+  const LIMITS = { messages_per_second: 10, burst: 11 }
+
+  test('is kept to: most of the burst at once, then one by one', async () => {
+    const { clock, outbox, sent, write, send, ack } = setUp()
+    for (let n = 0; n < 20; n++) send(`m${n}`)
+    outbox.attach(write, LIMITS)
+    expect(sent).toHaveLength(9)
+    for (let n = 0; n < 9; n++) ack(`m${n}`)
+    expect(sent).toHaveLength(9)
+    await clock.advance(99)
+    expect(sent).toHaveLength(9)
+    await clock.advance(1)
+    expect(sent).toHaveLength(10)
+    await clock.advance(500)
+    expect(sent).toHaveLength(15)
+  })
+
+  test('begins anew on each connection, and is none where the server has none', () => {
+    const { outbox, sent, write, send } = setUp()
+    for (let n = 0; n < 20; n++) send(`m${n}`)
+    outbox.attach(write, LIMITS)
+    outbox.detach()
+    sent.length = 0
+    outbox.attach(write, LIMITS)
+    expect(sent).toHaveLength(9)
+    outbox.detach()
+    sent.length = 0
+    outbox.attach(write, { messages_per_second: 0, burst: 0 })
+    expect(sent).toHaveLength(20)
+  })
+
+  test('is what is left when the server had to refuse: not everything again at once', async () => {
+    const { clock, outbox, sent, write, send, refuse } = setUp()
+    for (let n = 0; n < 9; n++) send(`m${n}`)
+    outbox.attach(write, LIMITS)
+    const error = { code: 'RT_006', error_code: 'rate_limited', message: 'slow', reconnect: true, retry_after_ms: 50 }
+    for (let n = 0; n < 9; n++) refuse(`m${n}`, error)
+    sent.length = 0
+    await clock.advance(50)
+    expect(sent).toEqual(['m0'])
+    await clock.advance(100)
+    expect(sent).toEqual(['m0', 'm1'])
+  })
+})
+
+// A real timer leaves fractions of a millisecond out.
+test('a pause ends though its timer is a little early', async () => {
+  const { clock, outbox, sent, write, send } = setUp()
+  outbox.attach(write)
+  const { set } = clock
+  clock.set = (run, ms) => set.call(clock, run, Math.floor(ms))
+  outbox.pause(10.7)
+  send('a')
+  await clock.advance(10)
+  expect(sent).toEqual(['a'])
+})
+
+test('what cannot be written down is refused, and what waits behind it goes out', async () => {
+  const { outbox, sent, outcomes, write, send } = setUp()
+  for (const id of ['a', 'b', 'c']) send(id)
+  outbox.attach((frame) => {
+    if (frame.id === 'b') outbox.refuse('b', { reason: 'too odd' })
+    else write(frame)
+  })
+  await settle()
+  expect(sent).toEqual(['a', 'c'])
+  expect(outcomes).toEqual(['b too odd'])
+})

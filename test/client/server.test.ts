@@ -219,6 +219,23 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       expect(second.state).toBe('open')
     })
 
+    test.each([false, true])(
+      'who is sent away by an administrator obeys the advice: reconnect %p',
+      async (reconnect) => {
+        await using setting = await setUp(transport)
+        const alice = setting.client({ user: 'alice' })
+        await alice.connect()
+        const end = became(alice, reconnect ? 'waiting' : 'suspended')
+        const token = await setting.server.token({ user: 'root', roles: ['admin'] })
+        await fetch(`${setting.server.url}/realtime/connections?user_id=alice&reconnect=${reconnect}`, {
+          method: 'DELETE',
+          headers: { authorization: `Bearer ${token}` },
+        })
+        expect((await end)?.error).toMatchObject({ reason: 'disconnected', code: 'RT_003', reconnect })
+        if (reconnect) await became(alice, 'open')
+      },
+    )
+
     test('a room that is not for everybody: rejects, and stays connected', async () => {
       await using setting = await setUp(transport, { config: { rooms: [{ pattern: 'staff', join: 'role:staff' }] } })
       const alice = setting.client({ user: 'alice' })
@@ -265,6 +282,25 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       await last
       expect(messages).toEqual(['once'])
       expect(id).toBeString()
+    })
+
+    test('a message to a session that has just ended is said again to the next one, and delivered once', async () => {
+      await using setting = await setUp(transport)
+      const alice = setting.client({ user: 'alice', device: 'laptop' })
+      const bob = setting.client({ user: 'bob' }, { url: `${setting.server.url}/realtime`, transports: ['websocket'] })
+      await Promise.all([alice.connect(), bob.connect()])
+      const messages: unknown[] = []
+      bob.on('chat', (payload) => messages.push(payload))
+      const { hub } = setting.server
+      for (const n of [0, 1, 2]) {
+        await became(alice, 'open')
+        const session = hub.registry.get(alice.welcome?.connection_id ?? '')
+        const published = alice.publish({ user_id: 'bob' }, 'chat', n)
+        if (session !== undefined) hub.close(session, 1011, 'unavailable')
+        await published
+      }
+      await until(() => messages.length >= 3)
+      expect(messages).toEqual([0, 1, 2])
     })
 
     test('messages that are sent meanwhile arrive in order', async () => {

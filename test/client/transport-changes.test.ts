@@ -201,4 +201,20 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
     expect(heard).toEqual(numbers(said))
     expect(answered).toEqual(numbers(told))
   })
+
+  test('everything comes in order though it is said faster than the server takes', async () => {
+    await using server = await startTestServer({ config: { limits: { messages_per_second: 200, burst: 50 } } })
+    const clients = clientsOf(server.url, server.token)
+    const alice = clients.client({ user: 'alice' }, { transports: [transport] })
+    const bob = clients.client({ user: 'bob' })
+    await Promise.all([alice.connect(), bob.connect()])
+    const heard = collect(bob, 'count')
+    const states: string[] = []
+    alice.onState(({ state }) => states.push(state))
+    await Promise.all(numbers(300).map((n) => alice.publish({ user_id: 'bob' }, 'count', n)))
+    await until(() => heard.length >= 300)
+    expect(heard).toEqual(numbers(300))
+    expect(states).toEqual([])
+    clients.closeAll()
+  })
 })

@@ -15,7 +15,7 @@ export interface LogHarness {
   /** The wall clock that entries are dated by. */
   now(): number
   /** Lets time pass: on the wall, and for whatever is remembered for a while. */
-  pass(ms: number): void
+  pass(ms: number): void | Promise<void>
   dispose(): Promise<void>
 }
 
@@ -165,7 +165,7 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
 
       test('is a new message once the window is over', async () => {
         await log.append(entry('room:r', 'once', { idempotency }))
-        harness.pass(CONTRACT_OPTIONS.idempotencyMs + 1)
+        await harness.pass(CONTRACT_OPTIONS.idempotencyMs + 1)
         const later = await log.append(entry('room:r', 'again', { idempotency }))
         expect(later.duplicate).toBeUndefined()
         expect(await bodies(['room:r'], 0)).toEqual(['once', 'again'])
@@ -256,9 +256,9 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
         const before = log.head()
         const retention = { maxMessages: 100, maxAgeMs: MINUTE }
         const old = await log.append(entry('room:r', 'old', { retention }))
-        harness.pass(MINUTE / 2)
+        await harness.pass(MINUTE / 2)
         await log.append(entry('room:r', 'young', { retention }))
-        harness.pass(MINUTE / 2 + 1000)
+        await harness.pass(MINUTE / 2 + 1000)
         expect(await bodies(['room:r'], 0)).toEqual(['young'])
         expect(await recovers('room:r', before)).toBe(false)
         expect(await recovers('room:r', old.cursor)).toBe(true)
@@ -276,7 +276,7 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
       test('a topic that is empty again still says what is gone, and the next cursor is greater', async () => {
         const before = log.head()
         const gone = await log.append(entry('room:r', 'gone', { retention: { maxMessages: 10, maxAgeMs: MINUTE } }))
-        harness.pass(2 * MINUTE)
+        await harness.pass(2 * MINUTE)
         expect(await bodies(['room:r'], 0)).toEqual([])
         await reopen()
         expect(await recovers('room:r', before)).toBe(false)
@@ -316,7 +316,7 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
             const retention = { maxMessages: 5, maxAgeMs: MINUTE }
             for (const [n, step] of operations.entries()) {
               if (step.do === 'pass') {
-                harness.pass(step.ms)
+                await harness.pass(step.ms)
               } else if (step.do === 'append') {
                 const { cursor } = await log.append(entry(names[step.topic] ?? '', `${n}`, { retention }))
                 model[step.topic]?.push({ cursor, at: harness.now(), body: `${n}` })
@@ -355,7 +355,7 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
 
       test('a position older than the horizon is not good, though nothing was removed', async () => {
         const position = log.head()
-        harness.pass(CONTRACT_OPTIONS.horizonMs + MINUTE)
+        await harness.pass(CONTRACT_OPTIONS.horizonMs + MINUTE)
         expect(await recovers('room:r', position)).toBe(false)
       })
 

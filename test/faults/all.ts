@@ -4,6 +4,8 @@ import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
 import { cutAndResume } from './cut-and-resume.ts'
+import { deadPeers } from './dead-peers.ts'
+import { descriptors } from './descriptors.ts'
 import type { Fault } from './fault.ts'
 import { instants } from './instants.ts'
 import { joinRace } from './join-race.ts'
@@ -19,6 +21,8 @@ export const FAULTS: readonly Fault<never>[] = [
   churn,
   clock,
   cutAndResume,
+  deadPeers,
+  descriptors,
   instants,
   joinRace,
   offlineStore,

@@ -74,7 +74,7 @@ export const cutAndResume: Fault<Size> = {
       await publisher.start()
       senders.push({ publisher, proxy })
       const topics = names.filter((_, at) => at % publishers === n).map((name) => `room:${name}`)
-      running.push(publisher.run([...topics, 'room:r0'], topics.length * perSecond, stop.signal))
+      running.push(publisher.run(topics, topics.length * perSecond, stop.signal))
     }
 
     const cut = async (n: number): Promise<void> => {
@@ -127,7 +127,8 @@ export const cutAndResume: Fault<Size> = {
     const resumed = all.flatMap(({ resumeMs }) => resumeMs)
     const p99 = percentile(resumed, 99)
     const own = lag.p99
-    if (p99Ms !== undefined) must(p99 - own < p99Ms, `99 of 100 resumed within ${p99} ms only`)
+    if (p99Ms !== undefined)
+      must(p99 - own < p99Ms, `99 of 100 resumed within ${p99} ms only, ${own} of them this process' own`)
     return {
       published: ledger.count('ok'),
       failed: ledger.count('failed'),

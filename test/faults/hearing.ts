@@ -78,6 +78,11 @@ export abstract class Hearing {
     return payloadOf(this.frames[0] as Frame) as never
   }
 
+  /** Sends a frame and waits for nothing. */
+  say(frame: { readonly type: string; readonly [field: string]: unknown }): void {
+    void this.ask(frame).catch(() => {})
+  }
+
   /** Ends the connection without a word. */
   abstract cut(): void
 
@@ -127,6 +132,10 @@ class WsHearing extends Hearing {
     }
     this.socket.on('error', end)
     this.socket.on('close', end)
+  }
+
+  override say(frame: { readonly type: string; readonly [field: string]: unknown }): void {
+    if (this.socket.readyState === 1) this.socket.send(JSON.stringify(frame))
   }
 
   override async ask(frame: { readonly type: string; readonly [field: string]: unknown }): Promise<Frame> {

@@ -49,7 +49,7 @@ export class FaultProxy implements AsyncDisposable {
   gathered = 0
   private readonly server: Server
   private readonly links = new Set<Link>()
-  private readonly target: { readonly host: string; readonly port: number }
+  private target: { readonly host: string; readonly port: number }
   private replyToDrop: RegExp | undefined
 
   private constructor(server: Server, target: { host: string; port: number }) {
@@ -87,6 +87,12 @@ export class FaultProxy implements AsyncDisposable {
   /** Passes everything on again. What was swallowed is gone. */
   heal(): void {
     this.faults = { ...HEALTHY }
+  }
+
+  /** New connections lead to another server, as after a failover. */
+  aim(url: string): void {
+    const { hostname, port } = new URL(url)
+    this.target = { host: hostname, port: Number(port) }
   }
 
   /** Resets every open connection on both sides, as a failing network does. @returns how many. */

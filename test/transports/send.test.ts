@@ -50,6 +50,9 @@ describe('a frame by POST', () => {
     expect(await failed({ type: 'ping', connection_id: 17 })).toEqual([400, 'invalid_message', 'f'])
     expect(await failed({ type: 'ping', connection_id: 'gone' })).toEqual([404, 'not_found', 'f'])
     await server.logged('frame_refused', { correlation_id: 'f', user_id: 'alice', error_code: 'unknown_type' })
+    // Its client is to come back, and not to believe that it asked for something that there is not.
+    const { body } = await post(server, ALICE, { connection_id: 'gone', type: 'ping' })
+    expect(body.error.details).toEqual({ field: 'connection_id' })
   })
 
   test.concurrent('is taken from its own user and device alone', async () => {

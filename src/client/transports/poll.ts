@@ -11,7 +11,7 @@ const HEARTBEAT = { interval_ms: HOLD_MS, timeout_ms: HOLD_MS + 10_000 }
 
 interface Answer {
   readonly connection_id: string
-  readonly cursor?: string
+  readonly cursor: string
   readonly messages: readonly ServerFrame[]
 }
 
@@ -28,8 +28,8 @@ const pollOn: Receive = async (link, _environment, target, events) => {
     for (const frame of messages) link.take(frame)
     // The next poll would open a new session, as if nothing had been said.
     if (link.over || link.announced) return
-    if (cursor !== undefined) events.position(cursor)
+    events.position(cursor)
     // What the first poll asked for is asked again: should the session have ended, a new one is made of it.
-    query = { ...query, resume: '', connection_id, cursor: cursor ?? '', timeout: String(HOLD_MS / 1000) }
+    query = { ...query, resume: '', connection_id, cursor, timeout: String(HOLD_MS / 1000) }
   }
 }

@@ -15,7 +15,7 @@ const readStream: Receive = async (link, _environment, { query }, events) => {
   if (response === undefined) return
   const reader = response.body?.getReader()
   if (reader === undefined || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
-    throw new Error('the answer is no event stream')
+    throw new Error('no event stream')
   }
   const parser = new SseParser(({ id, data }) => {
     if (link.over) return

@@ -53,7 +53,7 @@ export interface Link {
   readonly needsPing: boolean
   /** How silent it may be, where that is not for the server to say. */
   readonly heartbeat?: Heartbeat | undefined
-  /** Bytes of one frame that the server takes; set when it has said so. */
+  /** Bytes of one frame that the server takes; set when it has said so. 0: any. */
   maxBytes: number | undefined
   /** What `/realtime/send` is told; set when the server has said so. */
   connectionId: string | undefined
@@ -72,12 +72,12 @@ export function addressOf(url: string, query: Readonly<Record<string, string>>):
 
 /** @throws ClientError `payload_too_large` where the server would not take a frame of this size. */
 export function checkSize(data: string | Uint8Array, maxBytes: number | undefined): void {
-  if (maxBytes === undefined) return
+  if (!maxBytes) return
   // UTF-8 has at most three bytes for each UTF-16 unit: most texts need no counting.
   if (typeof data === 'string' && data.length * 3 <= maxBytes) return
   const size = typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
   if (size <= maxBytes) return
-  const message = `${size} bytes are more than the ${maxBytes} that the server takes`
+  const message = `${size} bytes are too many: the server takes ${maxBytes}`
   throw new ClientError('payload_too_large', message, {
     code: 'RT_008',
     reconnect: false,

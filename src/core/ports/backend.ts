@@ -6,7 +6,10 @@ import type { MaybePromise } from '../maybe-promise.ts'
 import type { Registry } from '../registry.ts'
 import type { Room } from '../room.ts'
 import type { Session } from '../session.ts'
+import type { Bus } from './bus.ts'
+import type { Directory } from './directory.ts'
 import type { MessageLog } from './log.ts'
+import type { Shelf } from './shelf.ts'
 import type { Tickets } from './tickets.ts'
 
 /** Somebody in a room, as others see it. */
@@ -75,6 +78,12 @@ export interface Backend {
   readonly slots: Slots
   readonly states: RoomStates
   readonly log: MessageLog
+  /** Between instances; absent where this process is the whole deployment. */
+  readonly bus?: Bus
+  /** Over all instances; absent where what is in this process is everything. */
+  readonly directory?: Directory
+  /** What all instances share for a while; absent where there is one. */
+  readonly shelf?: Shelf
   readonly tickets: Tickets
   /** Called about once a second. */
   sweep(): void

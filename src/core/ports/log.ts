@@ -67,6 +67,22 @@ export interface Selection {
  */
 export type CommitListener = (batch: readonly StoredMessage[], head: number) => void
 
+/** Messages that cannot be told any more. */
+export interface LogGap {
+  /** The topics in which something may be missing; absent: in any. */
+  readonly topics: readonly string[] | undefined
+  /** What is missing came after this cursor, */
+  readonly from: number
+  /** and no later than this one. */
+  readonly to: number
+}
+
+/**
+ * Called where messages were stored, and lost or trimmed before they could be told: who is in these topics has missed
+ * something, or may have. It comes in its place in the order: after what was told before it, and before what comes after.
+ */
+export type GapListener = (gap: LogGap) => void
+
 /** How far a user's devices have come. */
 export interface Positions {
   /** What this device acknowledged; absent: the log does not know the device. */
@@ -88,6 +104,22 @@ export interface MessageLog {
   /** Names the listener. MUST be called once, before the first append. What the listener throws is logged, no more. */
   onCommitted(listener: CommitListener): void
 
+  /**
+   * Names who is told of gaps. A log that tells of everything it ever commits has none, and no such method.
+   * As {@link onCommitted} otherwise.
+   */
+  onGap?(listener: GapListener): void
+
+  /**
+   * Has the listener told of a topic, or no more. A log that tells of every topic has no such method; with one that has,
+   * the listener hears of no topic that nobody wants. MUST be called in pairs of `true` and `false`, once for each topic.
+   *
+   * Resolves, for `true`, when from then on every message of the topic with a cursor above {@link head} is told; what is
+   * older can be read. A topic that was wanted a moment ago is told of still: then the answer comes at once.
+   * @throws TidingsError (rejected) `unavailable`: it cannot be told of; it is as if it had not been wanted.
+   */
+  interest?(topic: string, wanted: boolean): MaybePromise<void>
+
   /** Everything up to this cursor has been told to the listener; every message that was not will have a greater one. */
   head(): number
 
@@ -103,8 +135,12 @@ export interface MessageLog {
   /** How many messages a topic has after a cursor. */
   count(topic: string, after: number): MaybePromise<number>
 
-  /** What is needed to say whether a reader of the topic has missed anything. */
-  completeness(topic: string): MaybePromise<Completeness>
+  /**
+   * What is needed to say whether a reader of the topic has missed anything.
+   * @param position where the reader is, if that is all that is asked about: then the log may answer at once from what it
+   * has in memory, and only what it says of that position, and of later ones, is true.
+   */
+  completeness(topic: string, position?: number): MaybePromise<Completeness>
 
   /** How far a device, and the user's others, have come. */
   positions(userId: string, deviceId: string): MaybePromise<Positions>

@@ -1,0 +1,337 @@
+/** The directory in Redis: every change is one script, so that limits hold and each coming and going is seen once. */
+import type { Clock } from '../../../core/clock.ts'
+import type { Log } from '../../../core/log.ts'
+import type { Attendance, Attendances, LocalView, Participant } from '../../../core/ports/backend.ts'
+import type {
+  Directory,
+  DirectoryListener,
+  Listed,
+  Lookup,
+  Seat,
+  Seating,
+  SeatLimits,
+} from '../../../core/ports/directory.ts'
+import { recordOf } from '../../../core/records.ts'
+import type { Session } from '../../../core/session.ts'
+import { reasonOf, unavailable } from '../failures.ts'
+import type { Keys } from '../keys.ts'
+import type { Primary } from '../primary.ts'
+import { attendance } from './attendance.ts'
+import { Lease } from './lease.ts'
+import { Lists } from './lists.ts'
+import { OwedLeaves } from './owed-leaves.ts'
+import { ENTER, LEAVE, LIST, RELEASE, RESERVE, RETURN, UNSEATED } from './scripts.ts'
+import { Sweeper } from './sweeper.ts'
+
+export interface RedisDirectoryOptions {
+  readonly primary: Primary
+  readonly keys: Keys
+  readonly instance: string
+  /** Milliseconds between two renewals of the lease. */
+  readonly renewMs: number | undefined
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Milliseconds in which the record of every connection is written down anew: `last_seen` and counters are as old. */
+const RECORDS_ROUND_MS = 60_000
+/** Milliseconds between two steps of that, and between two tries of what could not be given back. */
+const STEP_MS = 1000
+/** Scripts under way at a time while everything is brought in again. */
+const RETURN_STEP = 50
+/** Connections given back in one script. */
+const RELEASE_STEP = 20
+/** Renewals that find another number of connections than there are, before that is put right: some are always under way. */
+const MAX_MISMATCHES = 2
+
+const NO_LIMITS: SeatLimits = { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0 }
+
+export class RedisDirectory implements Directory, Attendances {
+  private readonly options: RedisDirectoryOptions
+  private readonly lease: Lease
+  private readonly lists: Lists
+  private readonly sweeper: Sweeper
+  private readonly timer: ReturnType<typeof setInterval>
+  /** What is in this process; nothing, until it says so. */
+  private local: Pick<LocalView, 'room'> & { readonly registry: Pick<LocalView['registry'], 'get'> } = {
+    registry: new Map(),
+    room: () => undefined,
+  }
+  private listener: DirectoryListener = { onPassage() {}, onEvicted() {} }
+  /** Every place of this process, its session there or not yet. */
+  private readonly seats = new Map<string, Seat>()
+  /** Those that are being asked for: Redis may know of them before this process does. */
+  private readonly reserving = new Set<string>()
+  private readonly releasing = new Set<string>()
+  private readonly owed: OwedLeaves
+  private limits = NO_LIMITS
+  private mismatches = 0
+  private walk: Iterator<string> | undefined
+  private flushing: Promise<void> | undefined
+
+  constructor(options: RedisDirectoryOptions) {
+    const { instance, keys, log, primary, renewMs } = options
+    this.options = options
+    this.lists = new Lists(primary, keys)
+    this.lease = new Lease({
+      primary,
+      keys,
+      instance,
+      renewMs,
+      log,
+      restore: () => this.restore(),
+      renewed: (count) => this.compare(count),
+    })
+    this.owed = new OwedLeaves(this.lease, (leave, participants) => {
+      const { room, userId, connectionId } = leave
+      const username = this.local.registry.get(connectionId)?.identity.username
+      this.listener.onPassage({ room, userId, username, participants, came: false })
+    })
+    this.sweeper = new Sweeper({
+      lease: this.lease,
+      lists: this.lists,
+      log,
+      onPassage: (each) => this.listener.onPassage(each),
+    })
+    this.timer = setInterval(() => this.step(), STEP_MS)
+    this.timer.unref()
+  }
+
+  /** MUST be awaited before anything else. */
+  async begin(): Promise<void> {
+    await this.lease.begin()
+  }
+
+  /** Names what is in this process. MUST be called before the first connection. */
+  attach(local: LocalView): void {
+    this.local = local
+  }
+
+  listen(listener: DirectoryListener): void {
+    this.listener = listener
+  }
+
+  /** Redis takes commands again: what could not be given back can. */
+  onCommands(): void {
+    if (this.releasing.size > 0) void this.flush()
+  }
+
+  /** The data in Redis is another: what this instance has written down may be missing. */
+  onEpoch(): void {
+    this.lease.invalidate()
+  }
+
+  async reserve(seat: Seat, limits: SeatLimits): Promise<Seating> {
+    const { connectionId, userId, deviceId, addressKey } = seat
+    const { perUser, perUserPolicy, perAddress, total } = limits
+    this.limits = limits
+    this.reserving.add(connectionId)
+    try {
+      const args = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy]
+      const [outcome, evicted = '', instance = ''] = (await this.lease.run(RESERVE, args)) as string[]
+      if (outcome !== undefined && outcome !== 'evicted')
+        return { seated: false, full: outcome as 'user' | 'address' | 'total' }
+      this.seats.set(connectionId, seat)
+      return { seated: true, evicted: outcome === undefined ? undefined : { connectionId: evicted, instance } }
+    } catch (error) {
+      // Whether it has a place is not known: it is given back, in case.
+      this.free(connectionId)
+      throw error
+    } finally {
+      this.reserving.delete(connectionId)
+    }
+  }
+
+  release(connectionId: string): void {
+    if (this.seats.delete(connectionId)) this.free(connectionId)
+  }
+
+  async list(session: Session): Promise<boolean> {
+    return (await this.lease.run(LIST, [session.connectionId, this.describe(session)])) === 1
+  }
+
+  async enter(room: string, session: Session): Promise<Attendance> {
+    const { connectionId, identity, userId } = session
+    this.owed.forget(connectionId, room)
+    const args = [connectionId, userId, identity.username ?? '', room]
+    let reply = await this.lease.run(ENTER, args)
+    const seat = this.seats.get(connectionId)
+    if (reply === UNSEATED && seat !== undefined) {
+      await this.bringBack(seat)
+      reply = await this.lease.run(ENTER, args)
+    }
+    if (reply === UNSEATED) throw unavailable('The connection has ended')
+    return attendance(reply)
+  }
+
+  /** A leave is told to Redis later where it cannot be told now: whoever goes is not kept. */
+  async leave(room: string, session: Session): Promise<Attendance> {
+    const { connectionId, userId } = session
+    try {
+      return attendance(await this.lease.run(LEAVE, [connectionId, userId, room]))
+    } catch {
+      if (this.seats.has(connectionId)) this.owed.add({ connectionId, userId, room })
+      return { participants: this.local.room(room)?.members.size ?? 0, changed: false }
+    }
+  }
+
+  count(room: string): Promise<number> {
+    return this.lists.participantsIn(room)
+  }
+
+  participants(room: string, limit: number): Promise<readonly Participant[]> {
+    return this.lists.participants(room, limit)
+  }
+
+  connections(lookup: Lookup): AsyncIterable<Listed> {
+    return this.lists.connections(lookup)
+  }
+
+  find(connectionId: string): Promise<Listed | undefined> {
+    return this.lists.find(connectionId)
+  }
+
+  connectionsOf(userId: string): Promise<number> {
+    return this.lists.connectionsOf(userId)
+  }
+
+  connectionsIn(room: string): Promise<number> {
+    return this.lists.connectionsIn(room)
+  }
+
+  rooms(after: string | undefined, limit: number): Promise<readonly string[]> {
+    return this.lists.rooms(after, limit)
+  }
+
+  totals(): Promise<{ connections: number; users: number; rooms: number }> {
+    return this.lists.totals()
+  }
+
+  async instances(): Promise<readonly string[]> {
+    const { alive } = await this.lists.instances()
+    return alive
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer)
+    this.sweeper.stop()
+    for (const connectionId of [...this.seats.keys()]) this.release(connectionId)
+    await this.flush()
+    // Where that fails the lease runs out.
+    await this.lease.end().catch(() => this.lease.stop())
+  }
+
+  private describe(session: Session): string {
+    return JSON.stringify(recordOf(session, this.options.clock))
+  }
+
+  private free(connectionId: string): void {
+    this.owed.forget(connectionId)
+    if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
+    this.releasing.add(connectionId)
+  }
+
+  /** Gives back the places that are free. What Redis cannot be told now it is told with the next step. */
+  private async flush(): Promise<void> {
+    await this.flushing
+    this.flushing = this.giveBack()
+    await this.flushing
+    this.flushing = undefined
+  }
+
+  private async giveBack(): Promise<void> {
+    const all = [...this.releasing]
+    for (let n = 0; n < all.length; n += RELEASE_STEP) {
+      const some = all.slice(n, n + RELEASE_STEP)
+      try {
+        await this.lease.run(RELEASE, some)
+      } catch {
+        return
+      }
+      for (const connectionId of some) this.releasing.delete(connectionId)
+    }
+  }
+
+  private step(): void {
+    if (this.releasing.size > 0) void this.flush()
+    this.owed.repay()
+    for (let left = Math.ceil((this.seats.size * STEP_MS) / RECORDS_ROUND_MS); left > 0; left--) {
+      this.walk ??= this.seats.keys()
+      const { done, value } = this.walk.next()
+      if (done) this.walk = undefined
+      else this.refresh(value)
+    }
+  }
+
+  private refresh(connectionId: string): void {
+    const session = this.local.registry.get(connectionId)
+    if (session === undefined) return
+    this.list(session).then(
+      (listed) => {
+        if (!listed && this.seats.has(connectionId)) this.listener.onEvicted(connectionId)
+      },
+      () => {},
+    )
+  }
+
+  /** What Redis has of this instance should be what is here; what failed half-way is put right. */
+  private compare(count: number): void {
+    this.mismatches = count === this.seats.size + this.releasing.size ? 0 : this.mismatches + 1
+    if (this.mismatches <= MAX_MISMATCHES) return
+    this.mismatches = 0
+    this.options.log.info('redis_directory_mended', { listed: count, connections: this.seats.size })
+    this.mend().catch((error) => this.options.log.debug('redis_mending_failed', { reason: reasonOf(error) }))
+  }
+
+  private async mend(): Promise<void> {
+    const listed = new Set(await this.strangers())
+    await this.flush()
+    await this.bringIn([...this.seats.values()].filter(({ connectionId }) => !listed.has(connectionId)))
+  }
+
+  private async restore(): Promise<void> {
+    this.releasing.clear()
+    await this.bringIn([...this.seats.values()])
+    await this.strangers()
+    if (this.releasing.size > 0) queueMicrotask(() => void this.flush())
+  }
+
+  /** Has given back what Redis takes for a connection of this process and is none. @returns what Redis has. */
+  private async strangers(): Promise<readonly string[]> {
+    const listed = await this.lists.ownedBy(this.options.instance)
+    for (const connectionId of listed) {
+      if (!this.seats.has(connectionId) && !this.reserving.has(connectionId)) this.releasing.add(connectionId)
+    }
+    return listed
+  }
+
+  private async bringIn(seats: readonly Seat[]): Promise<void> {
+    for (let n = 0; n < seats.length; n += RETURN_STEP)
+      await Promise.all(seats.slice(n, n + RETURN_STEP).map((seat) => this.bringBack(seat)))
+  }
+
+  /** Under the limits: while this instance was thought dead, others may have taken the place. */
+  private async bringBack({ connectionId, userId, deviceId, addressKey }: Seat): Promise<void> {
+    const { perUser, perAddress, total } = this.limits
+    const session = this.local.registry.get(connectionId)
+    const username = session?.identity.username
+    const record = session === undefined ? '' : this.describe(session)
+    const rooms = session?.rooms ?? []
+    const seat = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total]
+    const reply = (await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...rooms])) as (string | number)[]
+    if (reply[0] !== 1) {
+      this.seats.delete(connectionId)
+      this.listener.onEvicted(connectionId)
+      return
+    }
+    for (let n = 1; n < reply.length; n += 2) {
+      this.listener.onPassage({
+        room: String(reply[n]),
+        userId,
+        username,
+        participants: Number(reply[n + 1]),
+        came: true,
+      })
+    }
+  }
+}

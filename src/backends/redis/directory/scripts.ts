@@ -1,0 +1,248 @@
+/**
+ * The directory's scripts. What they touch, each under the prefix:
+ *
+ * `l:INSTANCE` the lease's name, which expires; `instances` the instances by the end of their leases; `o:INSTANCE` its
+ * connections; `c:CONNECTION` a hash of whose it is, with a field `r:ROOM` for each room it is in; `u:USER` his
+ * connections by age; `a:ADDRESS` its connections; `connections` all by age; `users` all that have one; `m:ROOM` the users
+ * in it by when they came; `d:ROOM` how many connections each has there, with his name, and of all under no name;
+ * `rooms` all that have somebody.
+ *
+ * ARGV begins with the prefix, the instance and its lease. A script of an instance whose lease is over does nothing and
+ * answers `lost`: others may have taken its connections out, and it has to bring them in again before it acts.
+ */
+import { Script } from '../script.ts'
+
+/** What a script answers whose lease is over. */
+export const LOST = 'lost'
+/** What a script answers for a connection that has no place. */
+export const UNSEATED = 'unseated'
+
+const HEAD = `
+local prefix, instance, lease = ARGV[1], ARGV[2], ARGV[3]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local function key(kind, name) return prefix .. kind .. name end
+local function text(number) return string.format('%.0f', number) end
+local function held() return redis.call('GET', key('l:', instance)) == lease end
+`
+
+const ROOMS = `
+local function enter(connection, user, name, room)
+  local members, devices = key('m:', room), key('d:', room)
+  if redis.call('HSETNX', key('c:', connection), 'r:' .. room, name) == 0 then
+    return redis.call('ZCARD', members), 0
+  end
+  redis.call('HINCRBY', devices, '', 1)
+  local count = tonumber(string.match(redis.call('HGET', devices, user) or '0', '^%d+'))
+  redis.call('HSET', devices, user, text(count + 1) .. ' ' .. name)
+  if count > 0 then return redis.call('ZCARD', members), 0 end
+  redis.call('ZADD', members, text(now), user)
+  redis.call('ZADD', prefix .. 'rooms', 0, room)
+  return redis.call('ZCARD', members), 1
+end
+
+local function leave(connection, user, room)
+  local members, devices = key('m:', room), key('d:', room)
+  if redis.call('HDEL', key('c:', connection), 'r:' .. room) == 0 then
+    return redis.call('ZCARD', members), 0, ''
+  end
+  local count, name = string.match(redis.call('HGET', devices, user) or '1 ', '^(%d+) (.*)$')
+  count = tonumber(count)
+  if count > 1 then
+    redis.call('HINCRBY', devices, '', -1)
+    redis.call('HSET', devices, user, text(count - 1) .. ' ' .. name)
+    return redis.call('ZCARD', members), 0, name
+  end
+  redis.call('HDEL', devices, user)
+  redis.call('ZREM', members, user)
+  local left = redis.call('ZCARD', members)
+  if left == 0 then
+    redis.call('DEL', devices)
+    redis.call('ZREM', prefix .. 'rooms', room)
+  else
+    redis.call('HINCRBY', devices, '', -1)
+  end
+  return left, 1, name
+end
+`
+
+const SEATS = `
+local function seat(connection, user, device, address, since)
+  redis.call('HSET', key('c:', connection), 'i', instance, 'u', user, 'v', device, 'a', address, 's', since)
+  redis.call('ZADD', key('u:', user), since, connection)
+  redis.call('SADD', key('a:', address), connection)
+  redis.call('ZADD', prefix .. 'connections', since, connection)
+  redis.call('SADD', key('o:', instance), connection)
+  redis.call('SADD', prefix .. 'users', user)
+end
+
+local function unseat(connection, owner)
+  local seats = redis.call('HMGET', key('c:', connection), 'u', 'a')
+  local user, address = seats[1], seats[2]
+  redis.call('SREM', key('o:', owner), connection)
+  redis.call('ZREM', prefix .. 'connections', connection)
+  redis.call('DEL', key('c:', connection))
+  if not user then return end
+  redis.call('ZREM', key('u:', user), connection)
+  redis.call('SREM', key('a:', address), connection)
+  if redis.call('EXISTS', key('u:', user)) == 0 then redis.call('SREM', prefix .. 'users', user) end
+end
+
+local function leaveAll(connection)
+  local passages = {}
+  local fields = redis.call('HGETALL', key('c:', connection))
+  local user
+  for i = 1, #fields, 2 do if fields[i] == 'u' then user = fields[i + 1] end end
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'r:' then
+      local room = string.sub(fields[i], 3)
+      local left, changed, name = leave(connection, user, room)
+      if changed == 1 then
+        for _, value in ipairs({ room, user, name, text(left) }) do passages[#passages + 1] = value end
+      end
+    end
+  end
+  return passages
+end
+
+-- A place whose connection Redis has evicted would be taken for ever.
+local function pruned(card, list, remove, name, limit)
+  if redis.call(card, name) < limit then return false end
+  for _, connection in ipairs(list(name)) do
+    if redis.call('EXISTS', key('c:', connection)) == 0 then redis.call(remove, name, connection) end
+  end
+  return redis.call(card, name) >= limit
+end
+
+local function limitOf(user, address, perUser, perAddress, total)
+  if total > 0 and redis.call('ZCARD', prefix .. 'connections') >= total then return 'total' end
+  local function ofSet(name) return redis.call('SMEMBERS', name) end
+  local function ofOrder(name) return redis.call('ZRANGE', name, 0, -1) end
+  if perAddress > 0 and pruned('SCARD', ofSet, 'SREM', key('a:', address), perAddress) then return 'address' end
+  if perUser > 0 and pruned('ZCARD', ofOrder, 'ZREM', key('u:', user), perUser) then return 'user' end
+end
+`
+
+/** ARGV: head; milliseconds of a lease; whether it may be taken anew. Answers how many connections are written down. */
+export const LEASE = new Script(`${HEAD}
+if not held() then
+  if ARGV[5] ~= '1' then return '${LOST}' end
+  redis.call('SET', key('l:', instance), lease, 'PX', ARGV[4])
+else
+  redis.call('PEXPIRE', key('l:', instance), ARGV[4])
+end
+redis.call('ZADD', prefix .. 'instances', text(now + tonumber(ARGV[4]) * 1000), instance)
+return redis.call('SCARD', key('o:', instance))
+`)
+
+/**
+ * ARGV: head; connection, user, device, address; limits per user, per address, in total; `close_oldest` or not.
+ * Answers nothing, or the limit reached, or who has lost his place and where he is.
+ */
+export const RESERVE = new Script(`${HEAD}${SEATS}
+if not held() then return '${LOST}' end
+local connection, user, device, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+-- Asked again because the first answer was lost.
+if redis.call('HGET', key('c:', connection), 'i') == instance then return {} end
+local full = limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
+local evicted, place
+if full == 'user' and ARGV[11] == 'close_oldest' then
+  evicted = redis.call('ZRANGE', key('u:', user), 0, 0)[1]
+  place = redis.call('HGET', key('c:', evicted), 'i')
+  redis.call('ZREM', key('u:', user), evicted)
+  if place then redis.call('HSET', key('c:', evicted), 'x', '1') end
+elseif full then
+  return { full }
+end
+seat(connection, user, device, address, text(now))
+if place then return { 'evicted', evicted, place } end
+return {}
+`)
+
+/** ARGV: head; connection, its record as JSON. Answers 1; 0 where it has no place. */
+export const LIST = new Script(`${HEAD}
+if not held() then return '${LOST}' end
+local place = redis.call('HMGET', key('c:', ARGV[4]), 'i', 'x')
+if place[1] ~= instance or place[2] then return 0 end
+redis.call('HSET', key('c:', ARGV[4]), 'j', ARGV[5])
+return 1
+`)
+
+/**
+ * Brings a connection in again after the lease was lost, with its rooms, where the limits still allow it.
+ * ARGV: head; connection, user, device, address; limits per user, per address, in total; name; record; rooms.
+ * Answers 0 where it has lost its place; else 1, and room, participants of those to which the user has come back.
+ */
+export const RETURN = new Script(`${HEAD}${ROOMS}${SEATS}
+if not held() then return '${LOST}' end
+local connection, user, device, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local place = redis.call('HMGET', key('c:', connection), 'i', 'x')
+if place[2] then return { 0 } end
+if place[1] ~= instance then
+  if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return { 0 } end
+  seat(connection, user, device, address, text(now))
+end
+redis.call('HSET', key('c:', connection), 'j', ARGV[12])
+local answer = { 1 }
+for i = 13, #ARGV do
+  local count, changed = enter(connection, user, ARGV[11], ARGV[i])
+  if changed == 1 then
+    answer[#answer + 1] = ARGV[i]
+    answer[#answer + 1] = text(count)
+  end
+end
+return answer
+`)
+
+/** ARGV: head; connections. Takes them out, with their rooms; nobody is told. */
+export const RELEASE = new Script(`${HEAD}${ROOMS}${SEATS}
+if not held() then return '${LOST}' end
+for i = 4, #ARGV do
+  local owner = redis.call('HGET', key('c:', ARGV[i]), 'i')
+  if owner == instance then leaveAll(ARGV[i]) end
+  if owner == instance or not owner then unseat(ARGV[i], instance) end
+end
+return 'done'
+`)
+
+/** ARGV: head; connection, user, name, room. Answers participants, and 1 where it is the user's first in it. */
+export const ENTER = new Script(`${HEAD}${ROOMS}
+if not held() then return '${LOST}' end
+if redis.call('HGET', key('c:', ARGV[4]), 'i') ~= instance then return '${UNSEATED}' end
+return { enter(ARGV[4], ARGV[5], ARGV[6], ARGV[7]) }
+`)
+
+/** ARGV: head; connection, user, room. Answers participants, and 1 where it was the user's last in it. */
+export const LEAVE = new Script(`${HEAD}${ROOMS}
+if not held() then return '${LOST}' end
+local left, changed = leave(ARGV[4], ARGV[5], ARGV[6])
+return { left, changed }
+`)
+
+/**
+ * Takes one connection of a dead instance out. ARGV: head; the dead instance. Two who do so at the same time find
+ * different connections, so that each leave is told once.
+ * Answers how many it still has, or -1 where it is alive; then room, user, name, participants of those who have left.
+ */
+export const SWEEP = new Script(`${HEAD}${ROOMS}${SEATS}
+if not held() then return '${LOST}' end
+local dead = ARGV[4]
+local until_ = tonumber(redis.call('ZSCORE', prefix .. 'instances', dead) or 0)
+if until_ > now or redis.call('EXISTS', key('l:', dead)) == 1 then return { -1 } end
+local connection = redis.call('SRANDMEMBER', key('o:', dead))
+if not connection then
+  redis.call('ZREM', prefix .. 'instances', dead)
+  return { 0 }
+end
+local passages = leaveAll(connection)
+unseat(connection, dead)
+return { redis.call('SCARD', key('o:', dead)), unpack(passages) }
+`)
+
+/** ARGV: head. The instance ends: it has no connection any more. */
+export const DEPART = new Script(`${HEAD}
+if not held() then return '${LOST}' end
+redis.call('DEL', key('l:', instance))
+if redis.call('EXISTS', key('o:', instance)) == 0 then redis.call('ZREM', prefix .. 'instances', instance) end
+return 'done'
+`)

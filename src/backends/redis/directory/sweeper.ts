@@ -1,0 +1,65 @@
+/** Takes out the connections of instances whose lease has run out. Every instance does; each connection is swept once. */
+import type { Log } from '../../../core/log.ts'
+import type { Passage } from '../../../core/ports/directory.ts'
+import { reasonOf } from '../failures.ts'
+import type { Lease } from './lease.ts'
+import type { Lists } from './lists.ts'
+import { SWEEP } from './scripts.ts'
+
+export interface SweeperOptions {
+  readonly lease: Lease
+  readonly lists: Lists
+  readonly log: Log
+  readonly onPassage: (passage: Passage) => void
+}
+
+/** Milliseconds between two looks for dead instances: with the lease, this is how long the dead are taken for alive. */
+const LOOK_MS = 1000
+
+export class Sweeper {
+  private readonly options: SweeperOptions
+  private readonly timer: ReturnType<typeof setInterval>
+  private sweeping = false
+  private stopped = false
+
+  constructor(options: SweeperOptions) {
+    this.options = options
+    this.timer = setInterval(() => void this.look(), LOOK_MS)
+    this.timer.unref()
+  }
+
+  stop(): void {
+    this.stopped = true
+    clearInterval(this.timer)
+  }
+
+  private async look(): Promise<void> {
+    if (this.sweeping) return
+    this.sweeping = true
+    const { lists, log } = this.options
+    try {
+      const { dead } = await lists.instances()
+      for (const instance of dead) await this.sweep(instance)
+    } catch (error) {
+      log.debug('redis_sweep_failed', { reason: reasonOf(error) })
+    } finally {
+      this.sweeping = false
+    }
+  }
+
+  private async sweep(instance: string): Promise<void> {
+    const { lease, log, onPassage } = this.options
+    let swept = 0
+    for (let left = 1; left > 0 && !this.stopped; ) {
+      const [count, ...passages] = (await lease.run(SWEEP, [instance])) as [number, ...string[]]
+      left = count
+      if (count >= 0) swept++
+      for (let n = 0; n < passages.length; n += 4) {
+        const [room = '', userId = '', name = '', participants = '0'] = passages.slice(n, n + 4)
+        const username = name === '' ? undefined : name
+        onPassage({ room, userId, username, participants: Number(participants), came: false })
+      }
+    }
+    if (swept > 0) log.warn('redis_instance_swept', { instance, connections: swept })
+  }
+}

@@ -1,0 +1,141 @@
+/** How far each device has come. Acknowledgements come with every message: they are gathered and written a moment later. */
+import type { Redis } from 'ioredis'
+import type { Positions } from '../../../core/ports/log.ts'
+import { FENCED } from '../fence.ts'
+import type { Keys } from '../keys.ts'
+import type { Primary } from '../primary.ts'
+import { Script } from '../script.ts'
+
+export interface PositionsOptions {
+  readonly primary: Primary
+  readonly keys: Keys
+  /** No position is forgotten that could still be recovered from. */
+  readonly horizonMs: number
+}
+
+/** Milliseconds for which acknowledgements are gathered: after a crash, devices get this much again. */
+const GATHER_MS = 200
+/** Milliseconds until positions that could not be written are tried again. */
+const RETRY_MS = 1000
+/** Positions in one script. */
+const MAX_ROWS = 200
+/** Positions that wait for Redis, at most. Devices past it get more of their inbox again. */
+const MAX_GATHERED = 100_000
+/** Milliseconds after which a user of whom no device comes back is forgotten: a season. */
+const KEEP_MS = 90 * 86_400_000
+
+/** KEYS: the log; then a user's positions for each row. ARGV: the epoch; milliseconds kept; device and cursor of each row. */
+const ACKNOWLEDGE = new Script(`
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'fenced' end
+for row = 2, #KEYS do
+  local device, cursor = ARGV[row * 2 - 1], ARGV[row * 2]
+  local held = redis.call('HGET', KEYS[row], device)
+  if not held or tonumber(held) < tonumber(cursor) then redis.call('HSET', KEYS[row], device, cursor) end
+  redis.call('PEXPIRE', KEYS[row], ARGV[2])
+end
+return 'done'
+`)
+
+interface Acknowledged {
+  readonly user: string
+  readonly device: string
+  cursor: number
+}
+
+export class DevicePositions {
+  private readonly options: PositionsOptions
+  private readonly keepMs: number
+  /** What is not in Redis yet, by user and device. */
+  private readonly gathered = new Map<string, Map<string, Acknowledged>>()
+  private count = 0
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private writing: Promise<void> | undefined
+
+  constructor(options: PositionsOptions) {
+    this.options = options
+    this.keepMs = Math.max(KEEP_MS, 2 * options.horizonMs)
+  }
+
+  async of(userId: string, deviceId: string): Promise<Positions> {
+    const { keys, primary } = this.options
+    const held = await primary.ask(async (redis, epoch) => {
+      const answers = await both(redis, keys.log, keys.positions(userId))
+      return answers.epoch === epoch ? answers.positions : FENCED
+    })
+    for (const { device, cursor } of this.gathered.get(userId)?.values() ?? [])
+      held.set(device, Math.max(cursor, held.get(device) ?? 0))
+    return { own: held.get(deviceId), newest: held.size === 0 ? undefined : Math.max(...held.values()) }
+  }
+
+  acknowledge(user: string, device: string, cursor: number): void {
+    let devices = this.gathered.get(user)
+    const known = devices?.get(device)
+    if (known !== undefined) {
+      known.cursor = Math.max(known.cursor, cursor)
+    } else if (this.count < MAX_GATHERED) {
+      if (devices === undefined) {
+        devices = new Map()
+        this.gathered.set(user, devices)
+      }
+      devices.set(device, { user, device, cursor })
+      this.count++
+    }
+    this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
+  }
+
+  /** Writes what was gathered. What cannot be written stays, and is tried again. */
+  async flush(): Promise<void> {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    await this.writing
+    this.writing = this.write()
+    await this.writing
+  }
+
+  close(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
+  private async write(): Promise<void> {
+    const rows = [...this.gathered.values()].flatMap((devices) => [...devices.values()])
+    for (let n = 0; n < rows.length; n += MAX_ROWS) {
+      const some = rows.slice(n, n + MAX_ROWS)
+      const written = some.map(({ cursor }) => cursor)
+      try {
+        await this.send(some)
+      } catch {
+        this.timer ??= setTimeout(() => void this.flush(), RETRY_MS)
+        return
+      }
+      // One may have moved on since: then it is written again. Until it is in Redis, a reader finds it here.
+      for (const [place, row] of some.entries()) if (row.cursor === written[place]) this.forget(row)
+    }
+    if (this.count > 0) this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
+  }
+
+  private async send(rows: readonly Acknowledged[]): Promise<void> {
+    const { keys, primary } = this.options
+    const names = [keys.log, ...rows.map(({ user }) => keys.positions(user))]
+    const values = rows.flatMap(({ device, cursor }) => [device, cursor])
+    await primary.ask((redis, epoch) => ACKNOWLEDGE.run(redis, names, [epoch, this.keepMs, ...values]))
+  }
+
+  private forget({ user, device }: Acknowledged): void {
+    const devices = this.gathered.get(user)
+    if (!devices?.delete(device)) return
+    this.count--
+    if (devices.size === 0) this.gathered.delete(user)
+  }
+}
+
+/** The positions first: where they vanish in between, with everything else, the epoch says so. */
+async function both(redis: Redis, log: string, positions: string) {
+  const results = (await redis.pipeline().hgetall(positions).hget(log, 'epoch').exec()) ?? []
+  const [held, epoch] = results.map(([error, answer]) => {
+    if (error !== null) throw error
+    return answer
+  })
+  const entries = Object.entries((held ?? {}) as Record<string, string>)
+  return { epoch, positions: new Map(entries.map(([device, cursor]) => [device, Number(cursor)])) }
+}

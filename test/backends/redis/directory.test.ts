@@ -1,0 +1,418 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { Listed, Lookup, SeatLimits } from '../../../src/core/ports/directory.ts'
+import type { Session } from '../../../src/core/session.ts'
+import { FaultProxy } from '../../kit/fault-proxy.ts'
+import { RedisServer } from '../../kit/redis.ts'
+import { until } from '../../support/until.ts'
+import { Process, UNLIMITED } from './process.ts'
+import { newPrefix } from './support.ts'
+
+let server: RedisServer
+
+beforeAll(async () => {
+  server = await RedisServer.start()
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+async function processes(count: number, own = server) {
+  const prefix = newPrefix()
+  const all: Process[] = []
+  for (let n = 0; n < count; n++) all.push(await Process.open(own.url, prefix))
+  return {
+    prefix,
+    all: all as [Process, Process, Process],
+    [Symbol.asyncDispose]: async () => {
+      for (const each of all) await each[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const limited = (limits: Partial<SeatLimits>): SeatLimits => ({ ...UNLIMITED, ...limits })
+
+async function listed(process: Process, lookup: Lookup = {}): Promise<Listed[]> {
+  return await Array.fromAsync(process.directory.connections(lookup))
+}
+
+/** As if its lease had run out a while ago, which takes 15 seconds. */
+async function expire(prefix: string, instance: string): Promise<void> {
+  await server.admin.del(`${prefix}:1:l:${instance}`)
+  await server.admin.zadd(`${prefix}:1:instances`, 'XX', 1, instance)
+}
+
+/** Every key of a prefix but those that go by themselves or stand for the log. */
+async function keysLeft(prefix: string): Promise<string[]> {
+  const keys = await server.admin.keys(`${prefix}:1:*`)
+  return keys
+    .map((key) => key.slice(`${prefix}:1:`.length))
+    .filter((key) => key !== 'log' && !key.startsWith('w:'))
+    .sort()
+}
+
+describe('places', () => {
+  test('hold over all instances: per user, per address, in total', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const full = async (process: Process, limits: Partial<SeatLimits>, userId: string, addressKey: string) =>
+      (await process.reserve({ userId, addressKey, limits: limited(limits) })).seating
+    expect(await full(one, { perUser: 2 }, 'alice', 'a1')).toMatchObject({ seated: true })
+    expect(await full(two, { perUser: 2 }, 'alice', 'a2')).toMatchObject({ seated: true })
+    expect(await full(one, { perUser: 2 }, 'alice', 'a3')).toEqual({ seated: false, full: 'user' })
+    expect(await full(two, { perUser: 2 }, 'bob', 'a1')).toMatchObject({ seated: true })
+    expect(await full(one, { perAddress: 2 }, 'carol', 'a1')).toEqual({ seated: false, full: 'address' })
+    expect(await full(two, { total: 3 }, 'carol', 'a9')).toEqual({ seated: false, full: 'total' })
+    expect(await full(two, { total: 4 }, 'carol', 'a9')).toMatchObject({ seated: true })
+  })
+
+  test('are never given out twice under a race, and all of them are given out', async () => {
+    await using group = await processes(3)
+    for (let round = 0; round < 10; round++) {
+      const tries = Array.from({ length: 100 }, (_, n) =>
+        (group.all[n % 3] as Process).connect({ userId: `user${round}`, limits: limited({ perUser: 3 }) }),
+      )
+      expect((await Promise.all(tries)).filter((session) => session !== undefined)).toHaveLength(3)
+    }
+  })
+
+  test('of the oldest go to the newest where that is the policy, and those who lost theirs are told', async () => {
+    await using group = await processes(3)
+    const limits = limited({ perUser: 3, perUserPolicy: 'close_oldest' })
+    const seatings = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => (group.all[n % 3] as Process).reserve({ limits })),
+    )
+    expect(seatings.every(({ seating }) => seating.seated)).toBe(true)
+    const evicted = seatings.flatMap(({ seating }) => (seating.seated && seating.evicted ? [seating.evicted] : []))
+    expect(new Set(evicted.map(({ connectionId }) => connectionId)).size).toBe(57)
+    expect(await group.all[0].directory.connectionsOf('alice')).toBe(3)
+    const names = new Set(group.all.map(({ name }) => name))
+    expect(evicted.every(({ instance }) => names.has(instance))).toBe(true)
+  })
+
+  test('that were taken by others while the connection was opening are noticed when it is written down', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const limits = limited({ perUser: 1, perUserPolicy: 'close_oldest' })
+    const first = (await one.connect({ limits })) as Session
+    const second = await two.connect({ limits })
+    expect(second).toBeDefined()
+    expect(await one.directory.list(first)).toBe(false)
+  })
+
+  test('are free again when the connection is gone, and leave nothing', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    const limits = limited({ perUser: 1 })
+    for (let n = 0; n < 20; n++) {
+      const process = n % 2 === 0 ? one : two
+      const session = (await process.connect({ limits })) as Session
+      await process.join(session, 'lobby')
+      process.end(session)
+      await until(async () => (await one.directory.connectionsOf('alice')) === 0)
+    }
+    expect(await one.directory.totals()).toEqual({ connections: 0, users: 0, rooms: 0 })
+    expect(await keysLeft(prefix)).toEqual([`l:${one.name}`, `l:${two.name}`, 'instances'].sort())
+  })
+})
+
+describe('rooms', () => {
+  test('count users, not devices, over all instances', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const phone = (await one.connect({ userId: 'alice', username: 'Alice' })) as Session
+    const laptop = (await two.connect({ userId: 'alice', username: 'Alice' })) as Session
+    const bob = (await two.connect({ userId: 'bob' })) as Session
+    expect(await one.join(phone, 'lobby')).toEqual({ participants: 1, changed: true })
+    expect(await two.join(laptop, 'lobby')).toEqual({ participants: 1, changed: false })
+    expect(await two.join(bob, 'lobby')).toEqual({ participants: 2, changed: true })
+    expect(await one.directory.participants('lobby', 10)).toEqual([
+      { id: 'alice', username: 'Alice' },
+      { id: 'bob', username: undefined },
+    ])
+    expect(await one.directory.participants('lobby', 1)).toHaveLength(1)
+    expect(await one.directory.connectionsIn('lobby')).toBe(3)
+    expect(await one.leave(phone, 'lobby')).toEqual({ participants: 2, changed: false })
+    expect(await two.leave(laptop, 'lobby')).toEqual({ participants: 1, changed: true })
+    expect(await two.leave(laptop, 'lobby')).toEqual({ participants: 1, changed: false })
+    expect(await one.directory.count('lobby')).toBe(1)
+    expect(await one.directory.connectionsIn('lobby')).toBe(1)
+  })
+
+  test('under a race of comings and goings each user comes once and goes once', async () => {
+    await using group = await processes(3)
+    const sessions = await Promise.all(
+      Array.from({ length: 30 }, async (_, n) => {
+        const process = group.all[n % 3] as Process
+        return { process, session: (await process.connect({ userId: `user${n % 5}` })) as Session }
+      }),
+    )
+    const came = await Promise.all(sessions.map(({ process, session }) => process.join(session, 'lobby')))
+    expect(came.filter(({ changed }) => changed)).toHaveLength(5)
+    expect(await group.all[0].directory.count('lobby')).toBe(5)
+    const left = await Promise.all(sessions.map(({ process, session }) => process.leave(session, 'lobby')))
+    expect(left.filter(({ changed }) => changed)).toHaveLength(5)
+    expect(await group.all[0].directory.count('lobby')).toBe(0)
+  })
+
+  test('are listed by name while somebody is in them', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const session = (await one.connect()) as Session
+    for (const room of ['c', 'a', 'b']) await one.join(session, room)
+    expect(await two.directory.rooms(undefined, 2)).toEqual(['a', 'b'])
+    expect(await two.directory.rooms('b', 2)).toEqual(['c'])
+    expect(await two.directory.totals()).toEqual({ connections: 1, users: 1, rooms: 3 })
+  })
+})
+
+describe('lists', () => {
+  test('have every connection of every instance, oldest first, with its record and its rooms', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const first = (await one.connect({ userId: 'alice', deviceId: 'phone', addressKey: 'a1' })) as Session
+    const second = (await two.connect({ userId: 'bob', addressKey: 'a2' })) as Session
+    const third = (await one.connect({ userId: 'alice', addressKey: 'a2' })) as Session
+    await two.join(second, 'lobby')
+    await one.join(third, 'lobby')
+    const ids = async (lookup?: Lookup) => (await listed(two, lookup)).map(({ connectionId }) => connectionId)
+    expect(await ids()).toEqual([first, second, third].map(({ connectionId }) => connectionId))
+    expect(await ids({ userId: 'alice' })).toEqual([first.connectionId, third.connectionId])
+    expect((await ids({ addressKey: 'a2' })).sort()).toEqual([second.connectionId, third.connectionId].sort())
+    expect((await ids({ room: 'lobby' })).sort()).toEqual([second.connectionId, third.connectionId].sort())
+    expect(await ids({ userId: 'nobody' })).toEqual([])
+    const found = await two.directory.find(first.connectionId)
+    expect(found).toMatchObject({ instance: one.name, userId: 'alice', deviceId: 'phone', rooms: [] })
+    expect(found?.record).toMatchObject({ connection_id: first.connectionId, ip: 'a1', state: 'open', rooms: [] })
+    expect((await two.directory.find(third.connectionId))?.record?.rooms).toEqual(['lobby'])
+    expect(await two.directory.find('nobody')).toBeUndefined()
+  })
+
+  test('go over many pages', async () => {
+    await using group = await processes(1)
+    const [one] = group.all
+    await Promise.all(Array.from({ length: 450 }, (_, n) => one.connect({ userId: `user${n}` })))
+    const all = await listed(one)
+    expect(new Set(all.map(({ connectionId }) => connectionId)).size).toBe(450)
+    expect(all).toHaveLength(450)
+  })
+
+  test('name the instances that are alive', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    expect((await one.directory.instances()).toSorted()).toEqual([one.name, two.name].sort())
+    await two[Symbol.asyncDispose]()
+    expect(await one.directory.instances()).toEqual([one.name])
+  })
+})
+
+describe('an instance that is gone', () => {
+  test('is swept by the others: each of its users leaves once, limits and lists are right again', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    await using proxy = await FaultProxy.start(server.url)
+    const gone = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    const kept = (await one.connect({ userId: 'user0', username: 'Nought' })) as Session
+    await one.join(kept, 'lobby')
+    for (let n = 0; n < 20; n++) {
+      const session = (await gone.connect({ userId: `user${n % 10}`, username: `U${n % 10}` })) as Session
+      await gone.join(session, 'lobby')
+      await gone.join(session, `room${n}`)
+    }
+    proxy.set({ refuse: true })
+    proxy.cut()
+    await expire(prefix, gone.name)
+    // 9 users leave the lobby, and 20 rooms lose their only user.
+    await until(() => one.passages.length + two.passages.length >= 29)
+    const passages = [...one.passages, ...two.passages]
+    const left = passages.filter(({ room }) => room === 'lobby')
+    // user0 is still there by another connection.
+    expect(left.map(({ userId }) => userId).sort()).toEqual(Array.from({ length: 9 }, (_, n) => `user${n + 1}`))
+    expect(left.every(({ came, username, userId }) => !came && username === userId.replace('user', 'U'))).toBe(true)
+    expect(passages.filter(({ room }) => room !== 'lobby')).toHaveLength(20)
+    expect(await one.directory.totals()).toEqual({ connections: 1, users: 1, rooms: 1 })
+    expect((await one.directory.instances()).includes(gone.name)).toBe(false)
+    await until(async () => !(await keysLeft(prefix)).some((key) => key.includes(gone.name)))
+    await gone[Symbol.asyncDispose]()
+  }, 20_000)
+
+  test('and comes back brings its connections in again, under the limits, before it acts', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    await using proxy = await FaultProxy.start(server.url)
+    await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    const limits = limited({ perUser: 1 })
+    const alice = (await away.connect({ userId: 'alice', limits })) as Session
+    const bob = (await away.connect({ userId: 'bob', limits })) as Session
+    for (const session of [alice, bob]) await away.join(session, 'lobby')
+    proxy.set({ refuse: true })
+    proxy.cut()
+    await expire(prefix, away.name)
+    await until(() => one.passages.length === 2)
+    const newcomer = (await one.connect({ userId: 'bob', limits })) as Session
+    expect(newcomer).toBeDefined()
+    proxy.heal()
+    await until(() => away.instance.messages.failing === undefined)
+    await until(() => away.evicted.length > 0)
+    expect(away.evicted).toEqual([bob.connectionId])
+    expect(away.passages).toEqual([
+      { room: 'lobby', userId: 'alice', username: undefined, participants: 1, came: true },
+    ])
+    expect((await listed(one)).map(({ connectionId }) => connectionId).sort()).toEqual(
+      [alice.connectionId, newcomer.connectionId].sort(),
+    )
+    expect(await one.directory.participants('lobby', 10)).toEqual([{ id: 'alice', username: undefined }])
+  }, 20_000)
+
+  test('gives out no place before it has brought its connections in again', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    const limits = limited({ perUser: 1 })
+    const alice = (await one.connect({ limits })) as Session
+    await one.join(alice, 'lobby')
+    // As if it had been swept.
+    const keys = await server.admin.keys(`${prefix}:1:*`)
+    await server.admin.del(...keys.filter((key) => !key.endsWith(':log')))
+    expect(await one.connect({ limits })).toBeUndefined()
+    expect(one.evicted).toEqual([])
+    expect(await one.directory.connectionsOf('alice')).toBe(1)
+    expect(await one.directory.count('lobby')).toBe(1)
+  })
+
+  test('does not bring in again a connection that has lost its place', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    const limits = limited({ perUser: 1, perUserPolicy: 'close_oldest' })
+    const older = (await one.connect({ limits })) as Session
+    const newer = (await two.connect({ limits })) as Session
+    await server.admin.del(`${prefix}:1:l:${one.name}`)
+    await one.connect({ userId: 'bob', limits })
+    expect(one.evicted).toEqual([older.connectionId])
+    expect((await listed(one, { userId: 'alice' })).map(({ connectionId }) => connectionId)).toEqual([
+      newer.connectionId,
+    ])
+  })
+
+  test('ends in an orderly way leaves nothing to sweep', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    const session = (await two.connect()) as Session
+    await two.join(session, 'lobby')
+    await two[Symbol.asyncDispose]()
+    expect(await one.directory.totals()).toEqual({ connections: 0, users: 0, rooms: 0 })
+    expect((await keysLeft(prefix)).some((key) => key.includes(two.name))).toBe(false)
+  })
+})
+
+describe('the directory on a bad day', () => {
+  test('is written anew after everything was lost', async () => {
+    await using own = await RedisServer.start()
+    await using group = await processes(2, own)
+    const [one, two] = group.all
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    const bob = (await two.connect({ userId: 'bob' })) as Session
+    await one.join(alice, 'lobby')
+    await two.join(bob, 'lobby')
+    await own.admin.flushall()
+    await until(async () => (await one.directory.totals()).connections === 2)
+    await until(async () => (await one.directory.count('lobby')) === 2)
+    expect(await one.directory.connectionsIn('lobby')).toBe(2)
+    expect((await one.directory.find(bob.connectionId))?.instance).toBe(two.name)
+  }, 15_000)
+
+  test('is written anew where another run of Redis may lack some of it, though the lease is there', async () => {
+    await using own = await RedisServer.start()
+    const prefix = newPrefix()
+    await using one = await Process.open(own.url, prefix, { leaseRenewMs: 20 })
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    await one.join(alice, 'lobby')
+    await own.admin.del(`${prefix}:1:m:lobby`, `${prefix}:1:d:lobby`)
+    await own.admin.hdel(`${prefix}:1:c:${alice.connectionId}`, 'r:lobby')
+    await own.admin.hset(`${prefix}:1:log`, 'run', 'other')
+    await own.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(async () => (await one.directory.count('lobby').catch(() => -1)) === 1)
+    expect(one.evicted).toEqual([])
+  })
+
+  test('takes goings later that it could not be told of, and says so then', async () => {
+    await using own = await RedisServer.start({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    await using group = await processes(2, own)
+    const [one, two] = group.all
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    const bob = (await one.connect({ userId: 'bob' })) as Session
+    for (const session of [alice, bob]) await one.join(session, 'lobby')
+    await own.kill()
+    await until(() => one.instance.messages.failing !== undefined)
+    expect(await one.leave(alice, 'lobby')).toEqual({ participants: 1, changed: false })
+    one.end(bob)
+    expect(await one.join(alice, 'other').catch((error) => error)).toMatchObject({ errorName: 'unavailable' })
+    await own.run()
+    await until(() => one.instance.messages.failing === undefined)
+    await until(async () => (await two.directory.count('lobby').catch(() => -1)) === 0)
+    await until(async () => (await two.directory.totals()).connections === 1)
+    expect(await two.directory.find(alice.connectionId)).toBeDefined()
+  }, 20_000)
+
+  test('a connection that it has forgotten is brought in again when it joins, and one that has ended is not', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    const kept = (await one.connect({ userId: 'alice' })) as Session
+    const ended = (await one.connect({ userId: 'bob' })) as Session
+    for (const { connectionId } of [kept, ended]) await server.admin.del(`${prefix}:1:c:${connectionId}`)
+    one.end(ended)
+    expect(await one.join(kept, 'lobby')).toEqual({ participants: 1, changed: true })
+    expect(await one.join(ended, 'lobby').catch((error) => error)).toMatchObject({ errorName: 'unavailable' })
+    expect((await one.directory.find(kept.connectionId))?.rooms).toEqual(['lobby'])
+  })
+
+  test('what failed half-way is put right: connections that are missing, and some that are gone', async () => {
+    const prefix = newPrefix()
+    await using one = await Process.open(server.url, prefix, { leaseRenewMs: 20 })
+    const missing = (await one.connect({ userId: 'alice' })) as Session
+    await one.connect({ userId: 'bob' })
+    const tooMany = (await one.connect({ userId: 'carol' })) as Session
+    await one.join(tooMany, 'lobby')
+    const { connectionId } = missing
+    // The place is known here alone, and one is known in Redis alone.
+    await server.admin.del(`${prefix}:1:c:${connectionId}`)
+    await server.admin.srem(`${prefix}:1:o:${one.name}`, connectionId)
+    await until(async () => (await one.directory.find(connectionId)) !== undefined)
+    await server.admin.sadd(`${prefix}:1:o:${one.name}`, 'ghost')
+    await until(async () => (await server.admin.sismember(`${prefix}:1:o:${one.name}`, 'ghost')) === 0)
+    expect(await one.directory.totals()).toEqual({ connections: 3, users: 3, rooms: 1 })
+    expect(one.evicted).toEqual([])
+  })
+
+  test('places of connections that Redis has evicted are free', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    const limits = limited({ perUser: 2, perAddress: 2 })
+    for (let n = 0; n < 2; n++) {
+      const session = (await one.connect({ limits })) as Session
+      await server.admin.del(`${prefix}:1:c:${session.connectionId}`)
+    }
+    expect(await one.connect({ limits })).toBeDefined()
+    expect(await one.directory.connectionsOf('alice')).toBe(1)
+  })
+
+  test('an answer that was lost does not take a second place', async () => {
+    await using proxy = await FaultProxy.start(server.url)
+    const prefix = newPrefix()
+    await using one = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    const limits = limited({ perUser: 1 })
+    for (let n = 0; n < 5; n++) {
+      proxy.dropReplyTo(new RegExp(`evalsha[\\s\\S]*user${n}`))
+      await one.connect({ userId: `user${n}`, limits }).catch(() => {})
+      await until(() => one.instance.messages.failing === undefined)
+      await until(async () => (await one.directory.connectionsOf(`user${n}`).catch(() => -1)) === 0)
+      expect(await one.connect({ userId: `user${n}`, limits })).toBeDefined()
+    }
+  }, 20_000)
+})

@@ -1,0 +1,115 @@
+/** A process as far as the directory goes: connections that take places, are written down, join rooms and end. */
+
+import type { RedisStoreOptions } from '../../../src/backends/redis/store.ts'
+import { systemClock } from '../../../src/core/clock.ts'
+import { newConnectionId } from '../../../src/core/ids.ts'
+import type { Attendance } from '../../../src/core/ports/backend.ts'
+import type { Passage, Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
+import { Registry } from '../../../src/core/registry.ts'
+import type { Room as CoreRoom } from '../../../src/core/room.ts'
+import { Room } from '../../../src/core/room.ts'
+import type { Session } from '../../../src/core/session.ts'
+import { makeSession } from '../../support/sessions.ts'
+import { Instance } from './support.ts'
+
+export const UNLIMITED: SeatLimits = { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0 }
+
+const RULE = {
+  presence: 'events',
+  history: { maxMessages: 0, maxAgeMs: 0 },
+  exclusive: false,
+  slowConsumer: 'disconnect',
+} as const
+
+export interface Place {
+  readonly userId?: string
+  readonly deviceId?: string
+  readonly addressKey?: string
+  readonly username?: string
+  readonly limits?: SeatLimits
+}
+
+export class Process implements AsyncDisposable {
+  readonly instance: Instance
+  readonly registry = new Registry()
+  readonly rooms = new Map<string, CoreRoom>()
+  readonly passages: Passage[] = []
+  readonly evicted: string[] = []
+
+  private constructor(instance: Instance) {
+    this.instance = instance
+    this.directory.attach({ registry: this.registry, room: (name) => this.rooms.get(name) })
+    this.directory.listen({
+      onPassage: (passage) => this.passages.push(passage),
+      onEvicted: (connectionId) => {
+        this.evicted.push(connectionId)
+        const session = this.registry.get(connectionId)
+        if (session !== undefined) this.end(session)
+      },
+    })
+  }
+
+  static async open(url: string, prefix: string, more: Partial<RedisStoreOptions> = {}): Promise<Process> {
+    return new Process(await Instance.open({ ...more, url, prefix }))
+  }
+
+  get directory() {
+    return this.instance.store.directory
+  }
+
+  get name(): string {
+    return this.instance.store.bus.instance
+  }
+
+  async reserve(place: Place = {}): Promise<{ seating: Seating; connectionId: string }> {
+    const { userId = 'alice', deviceId = 'd', addressKey = '10.0.0.1', limits = UNLIMITED } = place
+    const connectionId = newConnectionId()
+    return {
+      seating: await this.directory.reserve({ connectionId, userId, deviceId, addressKey }, limits),
+      connectionId,
+    }
+  }
+
+  /** Comes through the door; `undefined` where it is full. */
+  async connect(place: Place = {}): Promise<Session | undefined> {
+    const { seating, connectionId } = await this.reserve(place)
+    if (!seating.seated) return undefined
+    const { userId = 'alice', deviceId = 'd', addressKey = '10.0.0.1', username } = place
+    const init = { connectionId, deviceId, addressKey, ip: addressKey }
+    const session = makeSession(systemClock, { userId, ...(username !== undefined && { username }) }, undefined, init)
+    this.registry.add(session)
+    if (!(await this.directory.list(session))) {
+      this.end(session)
+      return undefined
+    }
+    return session
+  }
+
+  async join(session: Session, name: string): Promise<Attendance> {
+    const room = this.rooms.get(name) ?? new Room(name, RULE)
+    this.rooms.set(name, room)
+    room.members.add(session.userId, session)
+    const attendance = await this.directory.enter(name, session)
+    room.topic.subscribe(session, 0)
+    return attendance
+  }
+
+  async leave(session: Session, name: string): Promise<Attendance> {
+    const room = this.rooms.get(name)
+    room?.topic.unsubscribe(session)
+    room?.members.delete(session.userId, session)
+    if (room?.members.size === 0) this.rooms.delete(name)
+    return await this.directory.leave(name, session)
+  }
+
+  end(session: Session): void {
+    for (const name of session.rooms) void this.leave(session, name)
+    session.state = 'closed'
+    this.registry.remove(session)
+    this.directory.release(session.connectionId)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.instance[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { Ticket } from '../../../src/core/ports/tickets.ts'
+import { RedisServer } from '../../kit/redis.ts'
+import { type Instance, openInstances } from './support.ts'
+
+let server: RedisServer
+let one: Instance
+let two: Instance
+let prefix: string
+
+beforeAll(async () => {
+  server = await RedisServer.start()
+  const opened = await openInstances(server, 2)
+  ;[one, two] = opened.instances as [Instance, Instance]
+  prefix = opened.prefix
+})
+afterAll(async () => {
+  for (const instance of [one, two]) await instance[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+})
+
+const ticket = (holder?: string): Ticket => ({
+  identity: { userId: 'alice', roles: ['dj'], expiresAt: 5 },
+  ...(holder !== undefined && { holder: { connectionId: holder, deviceId: 'd' } }),
+})
+
+describe('tickets', () => {
+  test('are good on every instance, and stand in no key', async () => {
+    await one.store.tickets.add('t-canary', ticket(), 30_000)
+    expect(await two.store.tickets.get('t-canary')).toEqual(ticket())
+    expect((await server.admin.keys('*')).filter((key) => key.includes('canary'))).toEqual([])
+  })
+
+  test('let one in of those who bring one at the same time', async () => {
+    await one.store.tickets.add('t1', ticket(), 30_000)
+    const passes = await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        [one, two][n % 2]?.store.tickets.pass('t1', undefined, ticket(`c${n}`), 30_000),
+      ),
+    )
+    expect(passes.filter(Boolean)).toHaveLength(1)
+    const winner = `c${passes.indexOf(true)}`
+    expect(await one.store.tickets.get('t1')).toEqual(ticket(winner))
+    expect(await two.store.tickets.pass('t1', 'somebody', ticket('x'), 30_000)).toBe(false)
+    expect(await two.store.tickets.pass('t1', winner, ticket('x'), 30_000)).toBe(true)
+    expect(await one.store.tickets.pass('unknown', undefined, ticket('x'), 30_000)).toBe(false)
+  })
+
+  test('end with their time, which can be given anew', async () => {
+    await one.store.tickets.add('t2', ticket(), 1000)
+    await two.store.tickets.keep('t2', 5000)
+    await server.age(prefix, 2000)
+    expect(await one.store.tickets.get('t2')).toEqual(ticket())
+    await two.store.tickets.keep('t2', 0)
+    expect(await one.store.tickets.get('t2')).toBeUndefined()
+    await two.store.tickets.keep('unknown', 5000)
+    expect(await one.store.tickets.get('unknown')).toBeUndefined()
+    await one.store.tickets.add('t3', ticket(), 1000)
+    await server.age(prefix, 1001)
+    expect(await two.store.tickets.get('t3')).toBeUndefined()
+  })
+})
+
+describe('the shelf', () => {
+  test('has what another instance put there, until its time is up', async () => {
+    await one.store.shelf.put('a', 'first', 5000)
+    await one.store.shelf.put('a', 'second', 5000)
+    expect(await two.store.shelf.get('a')).toBe('second')
+    await server.age(prefix, 5001)
+    expect(await two.store.shelf.get('a')).toBeUndefined()
+    await one.store.shelf.put('b', 'x', 5000)
+    await one.store.shelf.put('b', 'x', 0)
+    expect(await two.store.shelf.get('b')).toBeUndefined()
+  })
+
+  test('gives a thing to one of those who take it', async () => {
+    await one.store.shelf.put('c', 'x', 5000)
+    const taken = await Promise.all(Array.from({ length: 10 }, (_, n) => [one, two][n % 2]?.store.shelf.take('c')))
+    expect(taken.filter((value) => value !== undefined)).toEqual(['x'])
+  })
+})
