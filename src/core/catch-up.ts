@@ -237,6 +237,11 @@ export class CatchUp {
     return missing.length === 0 ? undefined : missing
   }
 
+  /** Forgets what nobody reads any more. Called every second. */
+  sweep(): void {
+    this.tails.sweep()
+  }
+
   /** Lets others have their turn, and a client read what it was sent, before the next page. */
   async breathe(session: Session): Promise<void> {
     const since = this.deps.clock.monotonic()

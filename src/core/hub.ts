@@ -380,6 +380,7 @@ export class Hub {
   private sweep(): void {
     this.heartbeat.sweep()
     this.idempotency.sweep()
+    this.catchUp.sweep()
     this.admission.sweep()
     this.backend.sweep()
     this.resumables.sweep()

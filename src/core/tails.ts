@@ -90,7 +90,6 @@ export class Tails {
   private readonly monotonic: () => number
   /** Least recently read first. */
   private readonly tails = new Map<string, Tail>()
-  private sweeping = false
 
   constructor(log: Pick<MessageLog, 'read' | 'completeness'>, monotonic: () => number) {
     this.log = log
@@ -107,6 +106,12 @@ export class Tails {
       this.tails.get(topic)?.cut(trimmed)
       return this.readOn(topic, Math.max(after, trimmed), upTo, limit)
     })
+  }
+
+  /** Forgets what nobody reads any more. Called every second. */
+  sweep(): void {
+    const before = this.monotonic() - UNUSED_MS
+    for (const [topic, { lastUsed }] of this.tails) if (lastUsed <= before) this.tails.delete(topic)
   }
 
   private readOn(topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
@@ -143,7 +148,6 @@ export class Tails {
     this.tails.delete(topic)
     this.tails.set(topic, tail)
     tail.lastUsed = this.monotonic()
-    this.sweepLater()
     return tail
   }
 
@@ -165,16 +169,5 @@ export class Tails {
       bytes -= each.bytes
       this.tails.delete(topic)
     }
-  }
-
-  private sweepLater(): void {
-    if (this.sweeping) return
-    this.sweeping = true
-    setTimeout(() => {
-      this.sweeping = false
-      const before = this.monotonic() - UNUSED_MS
-      for (const [topic, { lastUsed }] of this.tails) if (lastUsed <= before) this.tails.delete(topic)
-      if (this.tails.size > 0) this.sweepLater()
-    }, UNUSED_MS)
   }
 }
