@@ -57,6 +57,9 @@ export interface RunningServer {
  */
 const REQUEST_TIMEOUT_S = 12
 
+/** Milliseconds in which the last answers may reach their clients before their sockets are cut. */
+const FAREWELL_MS = 500
+
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
 function assemble(
   config: Config,
@@ -154,6 +157,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       if (delay_ms > 0) await sleep(delay_ms, abort.signal)
       await hub.drain(reason, abort.signal)
       await stop(abort.signal)
+      // Answers that are still being written say goodbye to those who poll.
+      await Promise.race([server.stop(), sleep(FAREWELL_MS, abort.signal)])
       clearTimeout(deadline)
       await server.stop(true)
       await adminServer?.stop(true)
