@@ -44,7 +44,22 @@ export class Inbox {
     const { cursor } = await this.startOf(session)
     // With nothing to read it is level: a position that grows old would be taken for one from which something is missing.
     const waiting = await this.log.count(userLog(session.userId), cursor)
-    this.acknowledge(session, waiting === 0 ? live : cursor)
+    await this.place(session, waiting === 0 ? live : cursor)
+  }
+
+  /** Gives a device its place. One that is new must keep it whatever happens next. */
+  private async place(session: Session, cursor: number): Promise<void> {
+    const { userId, deviceId } = session
+    const { own } = await this.log.positions(userId, deviceId)
+    if (own !== undefined) {
+      this.acknowledge(session, cursor)
+      return
+    }
+    try {
+      await this.log.introduce(userId, deviceId, cursor)
+    } catch {
+      // The store says so itself. What is live goes on, and the device is remembered when it can be.
+    }
   }
 
   /** A device has processed everything up to a cursor. What was not sent to this connection cannot have been. */

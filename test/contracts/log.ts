@@ -392,6 +392,18 @@ export function logContract(name: string, createHarness: () => Promise<LogHarnes
       })
     })
 
+    describe('a new device', () => {
+      test('is known from when it was introduced on', async () => {
+        await log.introduce('alice', 'phone', 500)
+        expect(await log.positions('alice', 'phone')).toEqual({ own: 500, newest: 500 })
+        await log.introduce('alice', 'phone', 300)
+        log.acknowledge('alice', 'laptop', 700)
+        expect(await log.positions('alice', 'phone')).toEqual({ own: 500, newest: 700 })
+        await reopen()
+        expect(await log.positions('alice', 'phone')).toEqual({ own: 500, newest: 700 })
+      })
+    })
+
     describe('closing', () => {
       test('stores what was appended before, and refuses what comes after', async () => {
         const before = log.append(entry('room:r', 'before'))

@@ -151,6 +151,13 @@ export interface MessageLog {
    */
   acknowledge(userId: string, deviceId: string, cursor: number): void
 
+  /**
+   * The same for a device that the log did not know. Resolves when the log knows it after a crash too: taken for a new
+   * device once more it would go on from where another of the user's stands, and miss what is between. Rejects where the
+   * store cannot be written; it is tried again.
+   */
+  introduce(userId: string, deviceId: string, cursor: number): Promise<void>
+
   /** Why the last write failed, in words for an operator; absent: it did not. */
   readonly failing: string | undefined
 

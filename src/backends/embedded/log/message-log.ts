@@ -130,6 +130,10 @@ export class SqliteMessageLog implements MessageLog, BatchHooks {
     this.parts.positions.acknowledge(userId, deviceId, cursor)
   }
 
+  introduce(userId: string, deviceId: string, cursor: number): Promise<void> {
+    return this.parts.positions.introduce(userId, deviceId, cursor)
+  }
+
   close(): Promise<void> {
     this.closing ??= this.parts.close()
     return this.closing

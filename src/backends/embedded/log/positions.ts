@@ -80,6 +80,16 @@ export class DevicePositions {
     this.timer ??= setTimeout(this.flush, GATHER_MS)
   }
 
+  /** Remembers a new device; resolves when that is committed. Where it fails, it is tried again with what is gathered. */
+  introduce(userId: string, deviceId: string, cursor: number): Promise<void> {
+    this.acknowledge(userId, deviceId, cursor)
+    const seen = this.options.wallMs()
+    return new Promise((resolve, reject) => {
+      const run = () => void this.upsert.run(userId, deviceId, cursor, seen)
+      this.options.enqueue({ bytes: 0, run, committed: resolve, failed: reject })
+    })
+  }
+
   /** Hands over what was gathered for the last time; what is acknowledged from now on is not written any more. */
   close(): void {
     this.flush()

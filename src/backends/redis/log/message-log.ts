@@ -92,6 +92,10 @@ export class RedisMessageLog implements MessageLog {
     this.parts.positions.acknowledge(userId, deviceId, cursor)
   }
 
+  introduce(userId: string, deviceId: string, cursor: number): Promise<void> {
+    return this.parts.positions.introduce(userId, deviceId, cursor)
+  }
+
   close(): Promise<void> {
     this.closing ??= this.parts.close()
     return this.closing

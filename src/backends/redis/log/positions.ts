@@ -83,6 +83,12 @@ export class DevicePositions {
     this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
   }
 
+  /** Remembers a new device; resolves when Redis has it. Where that fails, it is tried again with what is gathered. */
+  async introduce(user: string, device: string, cursor: number): Promise<void> {
+    this.acknowledge(user, device, cursor)
+    await this.send([{ user, device, cursor }])
+  }
+
   /** Writes what was gathered. What cannot be written stays, and is tried again. */
   async flush(): Promise<void> {
     clearTimeout(this.timer)
