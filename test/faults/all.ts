@@ -14,6 +14,7 @@ import { orderOnOneConnection } from './order-on-one-connection.ts'
 import { slowReaders } from './slow-readers.ts'
 import { streams } from './streams.ts'
 import { unrecoverable } from './unrecoverable.ts'
+import { whoIsThere } from './who-is-there.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
   acrossTransports,
@@ -29,5 +30,6 @@ export const FAULTS: readonly Fault<never>[] = [
   orderOnOneConnection,
   slowReaders,
   streams,
+  whoIsThere,
   unrecoverable,
 ].sort((a, b) => a.number - b.number) as never
