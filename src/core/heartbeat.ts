@@ -41,9 +41,12 @@ export class Heartbeat {
     this.looked = deps.clock.monotonic()
   }
 
-  /** Begins to watch a session. The first ping comes at a random part of the interval, or a crowd would be pinged at once. */
+  /**
+   * Begins to watch a session. The first ping comes at a random part of the interval's second half: a crowd would be
+   * pinged at once, and who has just said something needs none.
+   */
   begin(session: Session): void {
-    session.lastPing -= Math.random() * this.deps.intervalMs
+    session.lastPing -= (Math.random() * this.deps.intervalMs) / 2
     this.watchToken(session)
   }
 
