@@ -26,6 +26,8 @@ const FAST_TESTS: Stage = {
   run: [
     'bun',
     'test',
+    // As in scripts/run-tests.ts: a busy machine is slow.
+    '--timeout=30000',
     '--only-failures',
     '--pass-with-no-tests',
     ...SLOW_TESTS.map((glob) => `--path-ignore-patterns=${glob}`),

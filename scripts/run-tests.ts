@@ -16,6 +16,8 @@ async function runTests(args: readonly string[]): Promise<number> {
     [
       process.execPath,
       'test',
+      // Tests wait for conditions, and a busy machine is slow: what hangs is still found, only later.
+      '--timeout=30000',
       '--coverage',
       '--coverage-reporter=text',
       '--coverage-reporter=lcov',
