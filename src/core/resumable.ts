@@ -60,6 +60,11 @@ export class Resumables {
     return kept.until > this.clock.monotonic() ? kept : undefined
   }
 
+  /** The connection that was given what this one had. */
+  heirOf(connectionId: string): string | undefined {
+    return this.kept.get(connectionId)?.heir
+  }
+
   /** Forgets what is past its time. */
   sweep(): void {
     const now = this.clock.monotonic()

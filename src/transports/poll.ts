@@ -273,12 +273,21 @@ export class Polls {
     return present.over ? this.begin(knock, id, holdMs) : present.come(cursor, holdMs, request.signal)
   }
 
+  /**
+   * Whether nobody has a connection any more. One that lives is not this client's poll, and no poll may take it over by the
+   * way; nor may the last poll of a client that has gone on by another transport end what it has gone on with.
+   */
+  private isGone(connectionId: string): boolean {
+    const { registry, resumables } = this.hub
+    const heir = resumables.heirOf(connectionId)
+    return registry.get(connectionId) === undefined && (heir === undefined || registry.get(heir) === undefined)
+  }
+
   private async begin(knock: Knock, former: string | undefined, holdMs: number): Promise<PollAnswer> {
     const { request, query } = knock
     const admitted = await this.door.admit(knock, {
       comesAgain: true,
-      // One that lives is not this client's poll, and no poll may take it over by the way.
-      former: former !== undefined && this.hub.registry.get(former) === undefined ? former : undefined,
+      former: former !== undefined && this.isGone(former) ? former : undefined,
       check: () => checkReceiver(request, query),
     })
     if (request.signal.aborted) {
