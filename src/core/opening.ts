@@ -74,8 +74,10 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   const isBehind = session.fetching === undefined && (plan.replayed > 0 || plan.position < hub.line.delivered)
   if (isBehind && !session.closed) hub.catchUp.gate(session, plan.position)
   const position = hub.catchUp.positionOf(session)
-  // Where a replay begins the room was joined: whoever is cut in the middle of it comes back for the rest.
-  const sinceOf = (name: string) => sources.find(({ room }) => room === name)?.from ?? hub.line.delivered
+  // Where a replay begins the room was joined: whoever is cut in the middle of it comes back for the rest. A cursor from the
+  // future would hide from it everything until then.
+  const sinceOf = (name: string) =>
+    Math.min(sources.find(({ room }) => room === name)?.from ?? Number.POSITIVE_INFINITY, hub.line.delivered)
   const joined = outcomes.flatMap((outcome): Joined[] =>
     'entry' in outcome ? [{ entry: outcome.entry, since: sinceOf(outcome.room) }] : [],
   )
