@@ -37,12 +37,12 @@ export class Resumables {
     return this.kept.size
   }
 
-  /** Keeps what a connection had. One that had nothing has nothing to find again. */
+  /** Keeps what a connection had. It may be no room at all: the client that comes back is told that it was known. */
   keep(session: Session): void {
+    if (this.keepMs === 0) return
     const rooms = session.subscriptions.flatMap(({ topic, since }) =>
       topic.room === undefined ? [] : [{ room: topic.room, since }],
     )
-    if (this.keepMs === 0 || (rooms.length === 0 && session.metadata === undefined)) return
     const { userId, deviceId, metadata } = session
     const until = this.clock.monotonic() + this.keepMs
     this.kept.set(session.connectionId, { userId, deviceId, rooms, metadata, until })
