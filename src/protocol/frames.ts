@@ -127,6 +127,9 @@ export function parseTarget(to: unknown): Target {
   if (Object.hasOwn(to, 'room')) {
     const room = to['room']
     if (!isRoomName(room)) throw invalid('to.room', 'a room name is 1 to 128 of A-Z a-z 0-9 _ . : @ -')
+    // Whoever names one person too does not mean everybody in the room.
+    if (!isAbsent(to['user_id']) || !isAbsent(to['device_id']))
+      throw invalid('to', 'to names a room or a user, not both')
     return { kind: 'room', room }
   }
   return addressee(to['user_id'], to['device_id'], 'to.user_id', 'to.device_id')

@@ -124,6 +124,9 @@ describe('a recipient', () => {
     [{ room: { room: 'a' } }, 'to.room'],
     [{ room: ['a'] }, 'to.room'],
     [{ room: undefined, user_id: 'bob' }, 'to.room'],
+    // What is meant for one must not be told to a whole room because both are named.
+    [{ room: 'lobby', user_id: 'bob' }, 'to'],
+    [{ room: 'lobby', device_id: 'phone' }, 'to'],
     [{ user_id: '' }, 'to.user_id'],
     [{ user_id: 'a\u0000b' }, 'to.user_id'],
     [{ user_id: 'x'.repeat(257) }, 'to.user_id'],
