@@ -19,15 +19,17 @@ function shown(schema: KeySchema, value: unknown): unknown {
       Object.entries(value).map(([key, item]) => [key, shown(schema.properties?.[key] ?? {}, item)]),
     )
   }
-  if (schema.secret && typeof value === 'string') return masked(value)
+  if (typeof value === 'string') return maskedUrl(value) ?? (schema.secret ? MASK : value)
   if (schema.duration && typeof value === 'number') return formatDuration(value)
   return value
 }
 
-/** A URL keeps its place and loses its password; anything else is gone. */
-function masked(value: string): string {
-  if (!URL.canParse(value) || !value.includes('://')) return MASK
+/** A URL keeps its place and loses its password; `undefined` where it is none. */
+function maskedUrl(value: string): string | undefined {
+  if (!URL.canParse(value) || !value.includes('://')) return undefined
   const url = new URL(value)
+  // As it was written: what stands for itself, an origin say, must not gain a slash.
+  if (!(url.username || url.password || url.search)) return value
   if (url.username) url.username = MASK
   if (url.password) url.password = MASK
   return url.search ? `${url.href.slice(0, -url.search.length)}?${MASK}` : url.href

@@ -7,7 +7,11 @@ test('secrets are masked, durations have their unit, a URL keeps its host', () =
   const printed = printConfig(
     configFrom(
       {
-        auth: { secret: SECRET, previous_secrets: [`${SECRET}2`] },
+        auth: {
+          secret: SECRET,
+          previous_secrets: [`${SECRET}2`],
+          jwks: 'https://user:pass@keys.example/jwks.json?token=pass',
+        },
         admin: { keys: [`${SECRET}3`] },
         redis: { url: 'rediss://user:pass@redis.example:6380/1?token=pass' },
         rooms: [{ pattern: 'a', history: { max_age: '2h' } }],
@@ -17,6 +21,7 @@ test('secrets are masked, durations have their unit, a URL keeps its host', () =
   )
   const { auth, admin, redis, inbox, rooms } = JSON.parse(printed)
   expect([auth.secret, auth.previous_secrets, admin.keys]).toEqual(['***', ['***'], ['***']])
+  expect(auth.jwks).toBe('https://***:***@keys.example/jwks.json?***')
   expect(redis.url).toBe('rediss://***:***@redis.example:6380/1?***')
   expect([inbox.max_age, rooms[0].history.max_age]).toEqual(['7d', '2h'])
   for (const secret of [SECRET, 'pass']) expect(printed).not.toContain(secret)
