@@ -2,8 +2,8 @@
 
 const ROOM = /^[A-Za-z0-9_.:@-]{1,128}$/
 const TYPE = /^[A-Za-z0-9_.:-]{1,64}$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this pattern keeps out.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+/** Control characters, and halves of characters: in UTF-8 all halves are one and the same, and so would be their users. */
+const UNFIT = /[\p{Cc}\p{Cs}]/u
 
 /** Longest user or device id, in UTF-16 code units: long enough for an e-mail address or a URN. */
 export const MAX_ID_LENGTH = 256
@@ -20,7 +20,7 @@ export function isTypeName(value: unknown): value is string {
 
 /** A user or device id: 1 to 256 characters without control characters. */
 export function isIdentifier(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MAX_ID_LENGTH && !CONTROL.test(value)
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_ID_LENGTH && !UNFIT.test(value)
 }
 
 /** A user or device id as backends write it: a number becomes a decimal string; `undefined` where it is neither. */

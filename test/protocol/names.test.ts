@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { compilePattern } from '../../src/protocol/names.ts'
+import { compilePattern, isIdentifier } from '../../src/protocol/names.ts'
 
 /** The textbook definition, slow and obvious: a star takes nothing, or one character and goes on. */
 function matchesSlowly(pattern: string, name: string): boolean {
@@ -46,4 +46,22 @@ describe('compilePattern', () => {
     // With a regular expression of as many `.*` this does not end within anybody's lifetime.
     expect(compilePattern(`${'*a'.repeat(60)}*b`)('a'.repeat(128))).toBe(false)
   })
+})
+
+describe('isIdentifier', () => {
+  test.each(['a', 'alice@example.com', 'urn:uuid:1', '{}/ \u00a0', '名前', '😀', 'x'.repeat(256)])('takes %j', (id) => {
+    expect(isIdentifier(id)).toBe(true)
+  })
+
+  // What two names are in memory must be two in a topic and in the store, which are UTF-8.
+  test.each(['\ud83d', '\ude00', '\ude00\ud83d', 'a\ud800'])('refuses %j, half of a character', (id) => {
+    expect(isIdentifier(id)).toBe(false)
+  })
+
+  test.each(['', '\u0000', 'a\u001fb', '\u007f', 'a\u009f', '\n', 'x'.repeat(257), 5, null, undefined, {}])(
+    'refuses %j',
+    (id) => {
+      expect(isIdentifier(id)).toBe(false)
+    },
+  )
 })
