@@ -1,5 +1,6 @@
 /** MessagePack frames. The library decodes more than the protocol allows, so the bytes are walked first. */
-import { Packr, Unpackr } from 'msgpackr'
+import { Packr } from 'msgpackr/pack'
+import { Unpackr } from 'msgpackr/unpack'
 import { TidingsError } from './errors.ts'
 import type { FrameLimits } from './frame-limits.ts'
 import { scanMsgpack } from './msgpack-scan.ts'
