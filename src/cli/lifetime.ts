@@ -51,7 +51,11 @@ export async function untilStopped(start: () => Promise<Running>, { log, supervi
     // A terminal that is closed says the same as an operator who changed keys; only then is it no terminal any more.
     if (terminal && !isatty(0)) stop('SIGHUP')
     // Keys that are being read for the first time are new enough.
-    else server?.reload().catch((error: unknown) => log.error('key_reload_failed', { error }))
+    else
+      server?.reload().then(
+        () => log.info('keys_reloaded'),
+        (error: unknown) => log.error('key_reload_failed', { error }),
+      )
   })
 
   server = await start()
