@@ -42,10 +42,18 @@ export interface OpeningHub {
 /** Room names that one address may carry: more than `limits.max_rooms` would be refused one by one. */
 const MAX_NAMED_ROOMS = 1000
 
-/** Reads `?rooms=a,b`. */
+/**
+ * Reads `?rooms=a,b`.
+ * @throws TidingsError `invalid_message` where there are too many to answer for each.
+ */
 export function parseRoomList(text: string | null): string[] {
   if (text === null || text === '') return []
-  return [...new Set(text.split(','))].slice(0, MAX_NAMED_ROOMS)
+  const names = new Set(text.split(','))
+  if (names.size <= MAX_NAMED_ROOMS) return [...names]
+  const details = { field: 'rooms', max_rooms: MAX_NAMED_ROOMS }
+  throw new TidingsError('invalid_message', `At most ${MAX_NAMED_ROOMS} rooms can be named, not ${names.size}`, {
+    details,
+  })
 }
 
 /**

@@ -143,10 +143,11 @@ export class Door {
       since: hub.clock.monotonic(),
     }
     const cursor = cursorOf(query, entrance.position)
+    const rooms = parseRoomList(query.get('rooms'))
     const resumed = former?.connectionId ?? query.get('resume') ?? entrance.former
     const kept = resumed === undefined ? undefined : hub.takeOver(resumed, identity.userId, init.deviceId)
     await hub.admission.reserveUser(identity.userId, connectionId)
-    const start = { rooms: parseRoomList(query.get('rooms')), cursor, kept }
+    const start = { rooms, cursor, kept }
     const cancel = () => {
       place.release()
       this.deps.tickets.cancel(connectionId)

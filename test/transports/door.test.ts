@@ -250,3 +250,20 @@ describe('the subprotocol', () => {
     expect(outcome.error).toMatchObject({ error_code: 'invalid_message', details: { field: 'format' } })
   })
 })
+
+test('a parameter that is malformed is refused with the name of its field, and holds no place', async () => {
+  await using server = await startTestServer({ config: { limits: { per_user: 1 } } })
+  const malformed: Record<string, string> = {
+    rooms: Array.from({ length: 1001 }, (_, n) => `${n}`).join(),
+    device_id: '\u0007',
+    cursor: 'yesterday',
+    envelope: 'parcel',
+  }
+  for (const [field, value] of Object.entries(malformed)) {
+    const outcome = await server.connect({ user: 'alice', query: { [field]: value } }).catch((error) => error)
+    expect(outcome).toBeInstanceOf(RefusedError)
+    expect(outcome.error).toMatchObject({ error_code: 'invalid_message', details: { field } })
+  }
+  await using client = await server.connect({ user: 'alice' })
+  expect(client.welcome.type).toBe('welcome')
+})
