@@ -51,7 +51,9 @@ export class Laggards {
       return true
     }
     if (buffered <= this.deps.maxPendingBytes * LAGGING_SHARE) return true
-    const topics = session.subscriptions.flatMap(({ topic }) => (topic.latestOnly && topic.lag(session) ? [topic] : []))
+    const topics = session.subscriptions.flatMap(({ topic }) =>
+      isSkipped(topic, session) && topic.lag(session) ? [topic] : [],
+    )
     if (topics.length === 0) return lag !== undefined && buffered <= lag.bytes
     const from = lag?.from ?? this.deps.delivered()
     this.lags.set(session, { from, topics: [...(lag?.topics ?? []), ...topics], bytes: buffered })
@@ -79,4 +81,9 @@ export class Laggards {
       session.deliver(isBehind ? new Message({ ...newest.frame, history: true }) : newest)
     }
   }
+}
+
+/** Whether a session that lags skips what is said here. One that fetches reads what is kept from the log, all of it. */
+function isSkipped({ latestOnly, log }: Topic, { fetching }: Session): boolean {
+  return latestOnly && (fetching === undefined || log === undefined)
 }

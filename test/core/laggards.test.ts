@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { type Frame, startTestServer, type TestServer } from '../../src/testing/index.ts'
+import type { PollResult } from '../../src/testing/poll.ts'
 import { RawSocket } from '../support/raw.ts'
 import { until } from '../support/until.ts'
 
@@ -133,4 +134,33 @@ test('a member that lags when it leaves, or goes, leaves nothing behind', async 
     expect(server.hub.rooms.get('live')).toBeUndefined()
     await server.app.publish({ room: 'live' }, 'tick', 0)
   }
+})
+
+// Whoever polls reads from the log what a room keeps: it was told that it had skipped what it got.
+test('over poll, only what is kept nowhere is skipped', async () => {
+  await using server = await startTestServer({ config: CONFIG })
+  const token = await server.token({ user: 'slow', device: 'd' })
+  const fetchPoll = async (query: Readonly<Record<string, string>>): Promise<PollResult> => {
+    const address = `${server.url}/realtime/poll?${new URLSearchParams({ token, timeout: '1', ...query })}`
+    return (await fetch(address)).json() as Promise<PollResult>
+  }
+  let { connection_id, cursor } = await fetchPoll({ rooms: 'live,kept' })
+  const count = 30
+  for (let n = 0; n < count; n++) {
+    for (const room of ['live', 'kept']) await server.app.publish({ room }, 'tick', `${n} ${'x'.repeat(20_000)}`)
+  }
+  const [session] = server.hub.registry.byUser.get('slow')
+  await until(() => session?.subscriptions.some(({ slice }) => slice < -1) ?? false)
+  await server.app.publish({ room: 'live' }, 'tick', `${count} the newest`)
+
+  const frames: Frame[] = []
+  while (!frames.some(({ payload }) => String(payload).endsWith('the newest'))) {
+    const answer = await fetchPoll({ connection_id, cursor })
+    expect(answer.connection_id).toBe(connection_id)
+    ;({ connection_id, cursor } = answer)
+    frames.push(...answer.messages)
+  }
+  const lagged = frames.filter(({ type }) => type === 'lagged')
+  expect(lagged.map(({ payload }) => payload)).toEqual([expect.objectContaining({ room: 'live' })])
+  expect(numbersOf(frames.filter(({ room }) => room === 'kept'))).toEqual([...Array(count).keys()])
 })
