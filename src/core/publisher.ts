@@ -2,7 +2,7 @@
 
 import { formatCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
-import { parseTarget, type Sender, type ServerFrame, type Target } from '../protocol/frames.ts'
+import { isReservedType, parseTarget, type Sender, type ServerFrame, type Target } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Broadcaster } from './broadcaster.ts'
 import { type Clock, toTimestamp } from './clock.ts'
@@ -100,6 +100,9 @@ export class Publisher {
    */
   publish(publication: Publication): MaybePromise<Published> {
     const { to, type, payload, sender, except, ackId } = publication
+    // What clients say was checked with their frames. An application's mistake must not pass for the protocol's own word.
+    if (sender === undefined && isReservedType(type))
+      throw new Error(`${type} is a type of the protocol's own: choose another name`)
     const id = newMessageId()
     const at = this.deps.clock.now()
     const frame: ServerFrame = {
