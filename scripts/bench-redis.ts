@@ -3,7 +3,7 @@
  * instance to another beside within one; the same for messages that are stored nowhere; and what an instance pays for
  * messages of topics that it has no members of. Starts its own Redis and processes: `bun scripts/bench-redis.ts [SECONDS]`.
  */
-import { openRedisStore, type RedisStore } from '../src/backends/redis/store.ts'
+import { createRedisStore, type RedisStore } from '../src/backends/redis/store.ts'
 import { systemClock } from '../src/core/clock.ts'
 import { silentLog } from '../src/core/log.ts'
 import { RedisServer } from '../test/kit/redis.ts'
@@ -21,7 +21,7 @@ const BODY = JSON.stringify({
 })
 
 async function open(url: string, instance: string): Promise<RedisStore> {
-  return await openRedisStore({
+  const store = createRedisStore({
     url,
     prefix: PREFIX,
     minReplicas: 0,
@@ -32,6 +32,8 @@ async function open(url: string, instance: string): Promise<RedisStore> {
     clock: systemClock,
     log: silentLog,
   })
+  await store.begin()
+  return store
 }
 
 const RETENTION = { maxMessages: 1000, maxAgeMs: 3_600_000 }

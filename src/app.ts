@@ -1,4 +1,5 @@
 /** The composition root: the only place that knows every part. Makes a server of a configuration and an application. */
+import { hostname } from 'node:os'
 import type { Server } from 'bun'
 import type { AnyElysia } from 'elysia'
 import { authentication } from './auth/authentication.ts'
@@ -7,13 +8,14 @@ import { createRoomRules } from './auth/rules.ts'
 import { TicketOffice } from './auth/tickets.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
-import type { StoreOptions } from './backends/embedded/log/store.ts'
+import { createRedisBackend } from './backends/redis/backend.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { aborted, sleep } from './core/drain.ts'
 import { Hub } from './core/hub.ts'
 import type { Log } from './core/log.ts'
+import type { Backend, LocalView } from './core/ports/backend.ts'
 import { builtIns } from './handlers/index.ts'
 import { MAX_BODY_FRAMES } from './http/body.ts'
 import type { SignToken } from './http/development.ts'
@@ -74,7 +76,7 @@ function assemble(
     application: app,
     rules: createRoomRules(config.rooms, config.admin.jwt_role),
     native: { publish: (topic, data) => (native.server?.publish(topic, data) ?? 0) >= 0 },
-    backend: createEmbeddedBackend(storeOptions(config, clock, log)),
+    backend: backendFor(config, clock, log),
     builtIns,
     verify: (token) => verifier.verify(token),
     log,
@@ -126,13 +128,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   let adminServer: Server<SocketData> | undefined
   let server: Server<SocketData>
   try {
+    await hub.backend.begin?.()
     await verifier.reload()
     for (const hook of app?.application.hooks.onStart ?? []) await hook()
     // The admin's first: where its address is taken, no client has come in yet.
     adminServer = listenForAdmins(config, http.adminSite)
-    const { host: hostname, port } = config.server
+    const { host, port } = config.server
     const setting = 'server.host and server.port, or --port'
-    server = listen(http.site, config, { hostname, port, websocket: websocketHandler(hub), setting })
+    server = listen(http.site, config, { hostname: host, port, websocket: websocketHandler(hub), setting })
   } catch (error) {
     // Whoever cannot start leaves nothing behind: no timer, no lock on the store.
     await adminServer?.stop(true)
@@ -190,6 +193,7 @@ export function mountIn(
     .onStart(async ({ server }) => {
       listening(server as Server<SocketData>)
       adminServer = listenForAdmins(config, http.adminSite)
+      await hub.backend.begin?.()
       await verifier.reload()
       for (const hook of application.hooks.onStart) await hook()
     })
@@ -208,18 +212,34 @@ function signer({ auth: { secret } }: Config): SignToken | undefined {
 /** Milliseconds for which the log remembers topics that are empty now, at least: a resume a day later is judged rightly. */
 const MIN_HORIZON_MS = 24 * 60 * 60 * 1000
 
-function storeOptions({ store, inbox, rooms, limits }: Config, clock: Clock, log: Log): StoreOptions {
+/** Redis where the configuration names one, else a file and memory. */
+function backendFor(config: Config, clock: Clock, log: Log): (local: LocalView) => Backend {
+  const { store, inbox, rooms, limits, redis } = config
   const ages = [inbox.max_age, ...rooms.map(({ history }) => history.max_age)]
-  return {
-    path: store.path,
-    durability: store.durability,
+  const common = {
     idempotencyMs: store.idempotency_ms,
     horizonMs: Math.max(MIN_HORIZON_MS, ...ages),
     maxStateBytes: limits.max_message_bytes,
     clock,
     log,
   }
+  if (redis.url === undefined) {
+    return createEmbeddedBackend({ ...common, path: store.path, durability: store.durability })
+  }
+  return createRedisBackend({
+    ...common,
+    url: redis.url,
+    prefix: redis.prefix,
+    minReplicas: redis.min_replicas,
+    instance: hostname(),
+    maxMessageBytes: limits.max_message_bytes * MAX_STORED_GROWTH + MAX_STORED_HEAD_BYTES,
+  })
 }
+
+/** How much longer a frame can get as the JSON in which it is stored: an escaped control character is six bytes. */
+const MAX_STORED_GROWTH = 6
+/** Bytes of what the server adds to a frame: names of 256 characters, its cursor, its place in the log. */
+const MAX_STORED_HEAD_BYTES = 16_384
 
 interface Address {
   readonly hostname: string
@@ -252,12 +272,12 @@ function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<So
   const address = config.admin.listen
   if (address === undefined || site === undefined) return undefined
   const colon = address.lastIndexOf(':')
-  const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return listen(site, config, { hostname, port: Number(address.slice(colon + 1)), setting: 'admin.listen' })
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  return listen(site, config, { hostname: host, port: Number(address.slice(colon + 1)), setting: 'admin.listen' })
 }
 
 function urlOf(server: Server<SocketData>): string {
-  const { hostname, port } = server
-  const host = hostname?.includes(':') ? `[${hostname}]` : hostname === '0.0.0.0' ? '127.0.0.1' : hostname
+  const { hostname: name, port } = server
+  const host = name?.includes(':') ? `[${name}]` : name === '0.0.0.0' ? '127.0.0.1' : name
   return `http://${host}:${port}`
 }

@@ -6,6 +6,6 @@ export { type Config, type ConfigInput, configFrom, loadConfig } from './config.
 export { AckTimeout } from './core/asks.ts'
 export type { Identity } from './core/identity.ts'
 export type { Log, LogFields } from './core/log.ts'
-export type { To } from './core/publisher.ts'
+export type { To } from './core/publication.ts'
 export { type ErrorName, TidingsError } from './protocol/errors.ts'
 export { type HandlerContext, type Tidings, type TidingsOptions, tidings } from './tidings.ts'

@@ -22,7 +22,7 @@ import type { Context, ContextRoom } from './core/context.ts'
 import type { Hub } from './core/hub.ts'
 import type { MaybePromise } from './core/maybe-promise.ts'
 import type { Closing } from './core/observer.ts'
-import { type Published, recipientOf, type To } from './core/publisher.ts'
+import { type Published, recipientOf, type To } from './core/publication.ts'
 import type { RoomGuard } from './core/room.ts'
 import type { Session } from './core/session.ts'
 import { isReservedType } from './protocol/frames.ts'
@@ -171,17 +171,12 @@ class Builder {
   }
 }
 
-/** Longest path of a field that is told: keys may be the client's own words, and no error gives those back at length. */
-const MAX_PATH_LENGTH = 64
-
 function payloadCheck(schema: TSchema): (payload: unknown) => PayloadProblem | undefined {
   const validator = Compile(schema)
   return (payload) => {
     if (validator.Check(payload)) return undefined
-    const problems = validator.Errors(payload)
-    // A property too many is "schema is false" first, and told in words after that.
-    const problem = problems.find(({ keyword }) => keyword !== 'boolean') ?? problems[0]
-    const path = (problem?.instancePath ?? '').slice(0, MAX_PATH_LENGTH).replaceAll('/', '.')
-    return { field: `payload${path}`, message: problem?.message ?? 'does not match the schema' }
+    const [first] = validator.Errors(payload)
+    const path = (first?.instancePath ?? '').replaceAll('/', '.')
+    return { field: `payload${path}`, message: first?.message ?? 'does not match the schema' }
   }
 }

@@ -66,7 +66,7 @@ export class TicketOffice implements Observer {
     if (!(await tickets.pass(id, former?.connectionId, { identity, holder }, HELD_TTL_MS))) throw invalid()
     if (former !== undefined) this.held.delete(former.connectionId)
     if (again) this.held.set(holder.connectionId, id)
-    else await tickets.keep(id, 0)
+    else await tickets.keep(id, holder.connectionId, 0)
     return { identity, former }
   }
 
@@ -99,11 +99,11 @@ export class TicketOffice implements Observer {
     const id = this.held.get(connectionId)
     if (id === undefined) return
     this.held.delete(connectionId)
-    void this.deps.tickets.keep(id, ttlMs)
+    void this.deps.tickets.keep(id, connectionId, ttlMs)
   }
 
   private renew(): void {
-    for (const id of this.held.values()) void this.deps.tickets.keep(id, HELD_TTL_MS)
+    for (const [holder, id] of this.held) void this.deps.tickets.keep(id, holder, HELD_TTL_MS)
   }
 
   private checkExpiry({ identity }: Ticket): void {

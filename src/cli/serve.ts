@@ -89,7 +89,7 @@ async function serveHere(given: Arguments, terminal: Terminal): Promise<number> 
 }
 
 /** Errors whose message says what to do: where they were thrown helps nobody. */
-const OPERATORS_ERRORS: ReadonlySet<string> = new Set(['StoreError', 'KeySetError', 'ListenError'])
+const OPERATORS_ERRORS: ReadonlySet<string> = new Set(['StoreError', 'BackendError', 'KeySetError', 'ListenError'])
 
 /** Of the errors that operators meet, what to do; of any other, where it was thrown. */
 function reasonOf(error: unknown): string {

@@ -1,7 +1,8 @@
 /** The limits at the door: connects per second, connections per address, in total, and per user. */
 import { TidingsError } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
-import type { Slots } from './ports/backend.ts'
+import type { Peers } from './peers.ts'
+import type { Directory, Located, Seat, Seating, SeatLimits } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
@@ -10,13 +11,16 @@ export interface AdmissionLimits {
   readonly perUserPolicy: 'reject' | 'close_oldest'
   readonly perAddress: number
   readonly total: number
+  /** Over all instances; 0: no limit. */
+  readonly totalCluster: number
   readonly connectsPerSecond: number
 }
 
 export interface AdmissionDeps {
   readonly clock: Clock
   readonly registry: Registry
-  readonly slots: Slots
+  readonly directory: Directory
+  readonly peers: Peers
   readonly limits: AdmissionLimits
   /** Closes a session in favour of a newer one. */
   readonly replace: (session: Session) => void
@@ -39,6 +43,11 @@ interface Bucket {
   at: number
 }
 
+/** The kind of question that asks an instance to look after a user's silent connections. */
+const REAP = 'reap'
+/** The kind of question that has a connection closed whose place was taken. */
+const REPLACE = 'replace'
+
 export class Admission {
   private readonly deps: AdmissionDeps
   private readonly connects = new Map<string, Bucket>()
@@ -47,6 +56,13 @@ export class Admission {
 
   constructor(deps: AdmissionDeps) {
     this.deps = deps
+    const { peers } = deps
+    peers.answer(REAP, async ({ user_id }) => {
+      if (typeof user_id === 'string') await this.askSilent(user_id)
+    })
+    peers.answer(REPLACE, ({ connection_id }) => {
+      if (typeof connection_id === 'string') this.replaceHere(connection_id)
+    })
   }
 
   /**
@@ -75,12 +91,11 @@ export class Admission {
   reserveAddress(address: string): Reservation {
     const { registry, limits } = this.deps
     if (limits.total > 0 && registry.size + this.pending >= limits.total) {
-      const options = { status: 503, close: 1013, retryAfterMs: FULL_RETRY_MS }
-      throw new TidingsError('connection_limit', 'The server is full', options)
+      throw serverFull()
     }
     const waiting = this.pendingByAddress.get(address) ?? 0
     if (limits.perAddress > 0 && registry.byAddress.count(address) + waiting >= limits.perAddress) {
-      throw new TidingsError('connection_limit', undefined, { retryAfterMs: LIMIT_RETRY_MS })
+      throw limitReached()
     }
     this.pending++
     this.pendingByAddress.set(address, waiting + 1)
@@ -88,29 +103,56 @@ export class Admission {
   }
 
   /**
-   * Reserves a slot of the user for a connection. Over the limit the oldest is closed, or those that have been silent are
-   * asked for a sign of life and the dead ones make room.
-   * @throws TidingsError `connection_limit`.
+   * Reserves a place for a connection of a known user, over the whole deployment. At the user's limit the oldest is
+   * closed, or those that have been silent are asked for a sign of life and the dead ones make room.
+   * @throws TidingsError `connection_limit`; `unavailable`: it cannot be asked for now.
    */
-  async reserveUser(userId: string, connectionId: string): Promise<void> {
-    const { slots, limits, registry, replace } = this.deps
-    const reserve = () => slots.reserve(userId, connectionId, limits.perUser)
-    if (await reserve()) return
-    if (limits.perUserPolicy === 'close_oldest') {
-      const oldest = registry.byUser.first(userId)
-      if (oldest !== undefined) replace(oldest)
-      if (await reserve()) return
-    } else {
-      await this.askSilent(userId)
-      if (await reserve()) return
+  async reserveSeat(seat: Seat): Promise<void> {
+    const { perUser, perUserPolicy, perAddress, totalCluster } = this.deps.limits
+    const limits = { perUser, perUserPolicy, perAddress, total: totalCluster }
+    let seating = await this.reserve(seat, limits)
+    if (!seating.seated && seating.full === 'user' && perUserPolicy === 'reject') {
+      await this.askSilentEverywhere(seat.userId)
+      seating = await this.reserve(seat, limits)
     }
-    throw new TidingsError('connection_limit', undefined, { retryAfterMs: LIMIT_RETRY_MS })
+    if (!seating.seated) throw seating.full === 'total' ? serverFull() : limitReached()
+    if (seating.evicted !== undefined) this.replace(seating.evicted)
+  }
+
+  private reserve(seat: Seat, limits: SeatLimits): Seating | Promise<Seating> {
+    return this.deps.directory.reserve(seat, limits)
+  }
+
+  private replace({ connectionId, instance }: Located): void {
+    const { peers } = this.deps
+    // An instance that does not hear it finds out by itself that the place is taken.
+    if (peers.isElsewhere(instance)) peers.tell(instance, REPLACE, { connection_id: connectionId })
+    else this.replaceHere(connectionId)
+  }
+
+  private replaceHere(connectionId: string): void {
+    const session = this.deps.registry.get(connectionId)
+    if (session !== undefined) this.deps.replace(session)
   }
 
   /** Forgets addresses that have not connected for a while. Called about once a second. */
   sweep(): void {
     const now = this.deps.clock.monotonic()
     for (const [address, bucket] of this.connects) if (now - bucket.at > 1000) this.connects.delete(address)
+  }
+
+  /** Has every instance that has connections of a user look after them. */
+  private async askSilentEverywhere(userId: string): Promise<void> {
+    const { directory, peers } = this.deps
+    const elsewhere = new Set<string>()
+    if (peers.here !== undefined) {
+      for await (const page of directory.connections({ userId }))
+        for (const { instance } of page) if (peers.isElsewhere(instance)) elsewhere.add(instance)
+    }
+    const asked = [...elsewhere].map((instance) =>
+      peers.ask(instance, REAP, { user_id: userId }, SILENT_WAIT_MS * 2).catch(() => {}),
+    )
+    await Promise.all([this.askSilent(userId), ...asked])
   }
 
   private async askSilent(userId: string): Promise<void> {
@@ -140,6 +182,15 @@ export class Admission {
 const LIMIT_RETRY_MS = 5000
 /** What a client is told that finds the server full: time for others to leave or for another instance to start. */
 const FULL_RETRY_MS = 10_000
+
+function serverFull(): TidingsError {
+  const options = { status: 503, close: 1013, retryAfterMs: FULL_RETRY_MS }
+  return new TidingsError('connection_limit', 'The server is full', options)
+}
+
+function limitReached(): TidingsError {
+  return new TidingsError('connection_limit', undefined, { retryAfterMs: LIMIT_RETRY_MS })
+}
 
 function once(release: () => void): Reservation {
   let released = false

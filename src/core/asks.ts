@@ -1,5 +1,6 @@
 /** Events that want an answer from clients: who was asked, who has answered, and what becomes of those who do not. */
 import { TidingsError } from '../protocol/errors.ts'
+import { isRecord } from '../protocol/frames.ts'
 import { newAckId } from './ids.ts'
 
 /** One client's answer. */
@@ -76,6 +77,16 @@ export class Asks {
     if (ask === undefined || ask.answers.has(connectionId)) return
     ask.answers.set(connectionId, result)
     if (isOver(ask)) this.close(ackId)
+  }
+
+  /** Takes answers that clients gave to other instances, as those tell them. */
+  answerAll(answers: unknown): void {
+    if (!Array.isArray(answers)) return
+    for (const told of answers as unknown[]) {
+      if (!isRecord(told)) continue
+      const { ack_id: ackId, connection_id: connectionId, result } = told
+      if (typeof ackId === 'string' && typeof connectionId === 'string') this.answer(ackId, connectionId, result)
+    }
   }
 
   /** Ends all asks with what has come. */

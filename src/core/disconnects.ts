@@ -1,6 +1,8 @@
-/** Ending connections from outside: one, a user's, or everybody's. */
+/** Ending connections from outside: one, a user's, or everybody's, wherever they are. */
 import { TidingsError } from '../protocol/errors.ts'
-import type { Hub } from './hub.ts'
+import type { Peers } from './peers.ts'
+import type { Directory, Located } from './ports/directory.ts'
+import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -8,23 +10,82 @@ import type { Session } from './session.ts'
  * milliseconds, so that ending 50,000 does not keep the others waiting.
  */
 const SLICE = 100
+/** Connections that another instance is asked to end at a time: it has done so long before it is taken for silent. */
+const ASKED = 500
+/** The kind of question that ends connections. */
+const DISCONNECT = 'disconnect'
+/** Milliseconds within which an instance has ended what it was asked to. */
+const PATIENCE_MS = 5000
 
-/**
- * Ends connections: each is told `disconnected` and closed.
- * @param reconnect whether they are told that coming back can help.
- * @returns how many were ended; those that closed in the meantime are not counted.
- */
-export async function disconnect(hub: Hub, sessions: Iterable<Session>, reconnect: boolean): Promise<number> {
-  // Taken down first: ending a connection takes it out of what is being looked through.
-  const all = [...sessions]
-  let ended = 0
-  for (let at = 0; at < all.length; at += SLICE) {
-    if (at > 0) await new Promise((resolve) => setImmediate(resolve))
-    for (const session of all.slice(at, at + SLICE)) {
-      if (session.closed) continue
-      hub.end(session, new TidingsError('disconnected', undefined, { reconnect }))
-      ended++
-    }
+export interface DisconnectsDeps {
+  readonly registry: Registry
+  readonly directory: Directory
+  readonly peers: Peers
+  readonly end: (session: Session, error: TidingsError) => void
+}
+
+export class Disconnects {
+  private readonly deps: DisconnectsDeps
+
+  constructor(deps: DisconnectsDeps) {
+    this.deps = deps
+    deps.peers.answer(DISCONNECT, ({ connection_ids, reconnect }) =>
+      this.endHere(Array.isArray(connection_ids) ? connection_ids : [], reconnect === true),
+    )
   }
-  return ended
+
+  /**
+   * Ends connections: each is told `disconnected` and closed. Resolves when that was done.
+   * @param reconnect whether they are told that coming back can help.
+   * @returns how many were ended; those that closed in the meantime are not counted.
+   */
+  async end(connections: AsyncIterable<readonly Located[]> | readonly Located[], reconnect: boolean): Promise<number> {
+    // Taken down first: ending a connection takes it out of what is being looked through.
+    const byInstance = new Map<string, string[]>()
+    const pages = Symbol.asyncIterator in connections ? connections : [connections]
+    for await (const page of pages) {
+      for (const { connectionId, instance } of page) {
+        const ids = byInstance.get(instance)
+        if (ids === undefined) byInstance.set(instance, [connectionId])
+        else ids.push(connectionId)
+      }
+    }
+    const ended = await Promise.all([...byInstance].map(([instance, ids]) => this.endAt(instance, ids, reconnect)))
+    return ended.reduce((sum, count) => sum + count, 0)
+  }
+
+  private async endAt(instance: string, ids: readonly string[], reconnect: boolean): Promise<number> {
+    const { peers } = this.deps
+    if (!peers.isElsewhere(instance)) return this.endHere(ids, reconnect)
+    let ended = 0
+    for (let at = 0; at < ids.length; at += ASKED) {
+      const some = ids.slice(at, at + ASKED)
+      try {
+        ended += Number(await peers.ask(instance, DISCONNECT, { connection_ids: some, reconnect }, PATIENCE_MS))
+      } catch {
+        ended += await this.evict(some)
+      }
+    }
+    return ended
+  }
+
+  /** Their instance does not answer. It is dead and they are gone, or it finds out that they have no place any more. */
+  private async evict(ids: readonly string[]): Promise<number> {
+    for (const id of ids) await this.deps.directory.evict(id)
+    return ids.length
+  }
+
+  private async endHere(ids: readonly unknown[], reconnect: boolean): Promise<number> {
+    let ended = 0
+    for (let at = 0; at < ids.length; at += SLICE) {
+      if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+      for (const id of ids.slice(at, at + SLICE)) {
+        const session = this.deps.registry.get(String(id))
+        if (session === undefined || session.closed) continue
+        this.deps.end(session, new TidingsError('disconnected', undefined, { reconnect }))
+        ended++
+      }
+    }
+    return ended
+  }
 }

@@ -7,18 +7,24 @@ import { AckBatches } from './ack-batches.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
 import { type Answers, Asks } from './asks.ts'
+import { Audience } from './audience.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
 import type { Voice } from './context.ts'
 import { Delivery } from './delivery.ts'
+import { Disconnects } from './disconnects.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
 import { drain } from './drain.ts'
 import { errorFrame } from './exchange.ts'
+import { FirstIds } from './first-ids.ts'
+import { ANSWERS, ForeignAsks } from './foreign-asks.ts'
+import { tellGap } from './gap-notice.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
 import type { Identity } from './identity.ts'
 import { newCorrelationId } from './ids.ts'
 import { Inbox } from './inbox.ts'
+import { Interests } from './interests.ts'
 import { Laggards } from './laggards.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
 import { DeliveryLine } from './line.ts'
@@ -27,20 +33,26 @@ import type { MaybePromise } from './maybe-promise.ts'
 import { Message } from './message.ts'
 import type { Observer } from './observer.ts'
 import { openSession, type Start } from './opening.ts'
+import { Peers } from './peers.ts'
 import type { Backend, LocalView } from './ports/backend.ts'
+import type { Passage } from './ports/directory.ts'
 import { Presence } from './presence.ts'
-import { type Publication, type Published, Publisher, type Recipient } from './publisher.ts'
+import type { Publication, Published, Recipient } from './publication.ts'
+import { Publisher } from './publisher.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
 import { Registry } from './registry.ts'
+import { Relay } from './relay.ts'
 import { Reporter } from './reporter.ts'
-import { isLost, type Kept, Resumables } from './resumable.ts'
+import { isLost, Resumables } from './resumable.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
 import type { Session } from './session.ts'
 import { SlowConsumers } from './slow-consumers.ts'
 import { storedDelivery } from './stored-delivery.ts'
+import { userLog } from './stored-topics.ts'
+import { TakeOver } from './take-over.ts'
 import { roomTopic } from './topic.ts'
 import { Turns } from './turns.ts'
 import { Visitors } from './visitors.ts'
@@ -74,6 +86,9 @@ export class Hub {
   readonly heartbeat: Heartbeat
   readonly receiver: Receiver
   readonly asks = new Asks()
+  readonly peers: Peers
+  readonly takeOver: TakeOver
+  readonly disconnects: Disconnects
   readonly line: DeliveryLine
   readonly catchUp: CatchUp
   readonly inbox: Inbox
@@ -82,6 +97,9 @@ export class Hub {
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
   readonly reporter: Reporter
+  private readonly relay: Relay
+  private readonly foreignAsks: ForeignAsks
+  private readonly interests: Interests
   private readonly idempotency: Idempotency<Published>
   private readonly presence: Presence
   private readonly laggards: Laggards
@@ -100,23 +118,60 @@ export class Hub {
     const close = this.close.bind(this)
     const end = this.end.bind(this)
     const fail = this.fail.bind(this)
-    this.backend = options.backend({ registry: this.registry, room: (name) => this.rooms.get(name) })
-    const store = this.backend.log
+    this.backend = options.backend({
+      registry: this.registry,
+      room: (name) => this.rooms.get(name),
+      rooms: () => this.rooms.byName,
+    })
+    const { attendances, bus, directory, log: store, shelf, states } = this.backend
+    this.peers = new Peers(bus)
+    this.foreignAsks = new ForeignAsks(clock, this.peers)
+    this.peers.answer(ANSWERS, ({ answers }) => this.asks.answerAll(answers))
     const maxPendingBytes = config.limits.max_pending_bytes
     this.laggards = new Laggards({ clock, maxPendingBytes, delivered: () => this.line.delivered })
     this.slow = new SlowConsumers(this.registry, maxPendingBytes, close, this.laggards)
     this.delivery = new Delivery(this.registry, options.native, (bytes) => this.pressure(bytes))
-    this.presence = new Presence(clock, config.presence.max_members, (room, frame, except) =>
-      this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
-    )
-    const { attendances, states, slots } = this.backend
+    this.presence = new Presence({
+      clock,
+      maxMembers: config.presence.max_members,
+      count: (room) => attendances.count(room),
+      tell: (room, frame, except) => this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
+      announce: (room, change) => this.relay.presence(room, change),
+    })
     const maxRooms = unlimited(config.limits.max_rooms)
     const busyTopic = (room: string) => this.delivery.broadcaster.busyTopic(roomTopic(room))
-    this.rooms = new Rooms({ rules, attendances, states, presence: this.presence, maxRooms, busyTopic })
-    const { registry, delivery, rooms } = this
-    const line = new DeliveryLine(storedDelivery({ registry, delivery, rooms: () => rooms }), log, store.head())
+    const { registry, delivery } = this
+    const deliver = storedDelivery({ registry, delivery, rooms: () => this.rooms })
+    const line = new DeliveryLine(deliver, (gap) => tellGap(this, gap), log, store.head())
     store.onCommitted((batch, head) => line.push(batch, head))
+    store.onGap?.((gap) => line.pushGap(gap))
     this.line = line
+    this.interests = new Interests(store, line)
+    this.rooms = new Rooms({
+      rules,
+      attendances,
+      states,
+      presence: this.presence,
+      interests: this.interests,
+      maxRooms,
+      busyTopic,
+      departed: ({ connectionId }) => directory.release(connectionId),
+    })
+    const { rooms } = this
+    this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
+    this.relay = new Relay({
+      bus,
+      delivery,
+      rooms: () => rooms,
+      presence: this.presence,
+      idempotency: this.idempotency,
+      asks: this.foreignAsks,
+      online: (to) => this.publisher.online(to),
+    })
+    directory.listen({
+      onPassage: (passage) => this.passed(passage),
+      onEvicted: (connectionId) => this.evicted(connectionId),
+    })
     this.publisher = new Publisher({
       clock,
       delivery,
@@ -125,6 +180,9 @@ export class Hub {
       rules,
       log: store,
       line,
+      relay: this.relay,
+      audience: new Audience(bus && directory),
+      firstIds: new FirstIds(shelf, config.store.idempotency_ms),
       inbox: { maxMessages: config.inbox.max_messages, maxAgeMs: config.inbox.max_age },
     })
     this.catchUp = new CatchUp({
@@ -138,12 +196,22 @@ export class Hub {
       end,
     })
     this.inbox = new Inbox(store, this.catchUp)
-    this.resumables = new Resumables(clock, config.session.resume_ms)
-    this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
+    this.resumables = new Resumables(clock, config.session.resume_ms, shelf)
+    this.takeOver = new TakeOver({
+      clock,
+      registry,
+      rooms,
+      resumables: this.resumables,
+      directory,
+      peers: this.peers,
+      end,
+    })
+    this.disconnects = new Disconnects({ registry, directory, peers: this.peers, end })
     this.admission = new Admission({
       clock,
       registry: this.registry,
-      slots,
+      directory,
+      peers: this.peers,
       limits: admissionLimits(config),
       replace: (session) => this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false })),
       reap: (session) => this.close(session, CLOSE.heartbeatTimeout, 'heartbeat_timeout'),
@@ -192,7 +260,7 @@ export class Hub {
       frameLimits: frameLimits(config),
       maxMessageBytes: config.limits.max_message_bytes,
       maxWaitingBytes: config.limits.max_pending_bytes,
-      asking: () => this.asks.size > 0,
+      asking: () => this.asks.size + this.foreignAsks.size > 0,
       dispatch: (exchange) => dispatcher.dispatch(exchange),
       fail,
       end,
@@ -216,7 +284,8 @@ export class Hub {
    */
   open(session: Session, start: Start): void {
     this.registry.add(session)
-    if (start.kept !== undefined) start.kept.heir = session.connectionId
+    const { former } = start
+    if (former !== undefined) this.resumables.inherit(former.connectionId, former.kept, session.connectionId)
     this.heartbeat.begin(session)
     this.receiver.hold(session)
     // Whoever passed the door before it was shut would be missed by those who send everybody away.
@@ -224,9 +293,21 @@ export class Hub {
       this.end(session, new TidingsError('draining'))
       return
     }
-    openSession(this, session, start)
-      .then(() => this.opened(session))
-      .catch((error) => this.refuse(session, error))
+    this.welcome(session, start).catch((error) => this.refuse(session, error))
+  }
+
+  private async welcome(session: Session, start: Start): Promise<void> {
+    const inbox = userLog(session.userId)
+    const told = this.interests.want(inbox)
+    if (told !== undefined) await told
+    // Whoever was closed meanwhile was told of nothing, and gave nothing back.
+    if (session.closed) {
+      this.interests.release(inbox)
+      return
+    }
+    session.hearsUser = true
+    await openSession(this, session, start)
+    this.opened(session, start)
   }
 
   /**
@@ -244,24 +325,6 @@ export class Hub {
     if (cursor !== undefined) this.inbox.arrived(session, cursor)
   }
 
-  /**
-   * Takes over the connection of a client that comes back: what it had is kept for the new one, and where it is still open
-   * it is closed, before limits are counted. So is one that was given the same before and of which the client has not heard.
-   */
-  takeOver(connectionId: string, userId: string, deviceId: string): Kept | undefined {
-    const close = (id: string | undefined): void => {
-      const former = id === undefined ? undefined : this.registry.get(id)
-      if (former === undefined || former.userId !== userId || former.deviceId !== deviceId) return
-      this.resumables.keep(former)
-      this.rooms.linger(former, this.clock.monotonic() + TAKE_OVER_MS)
-      this.end(former, new TidingsError('connection_limit', 'Taken over by a newer connection', { reconnect: false }))
-    }
-    close(connectionId)
-    const kept = this.resumables.find(connectionId, userId, deviceId)
-    close(kept?.heir)
-    return kept
-  }
-
   /** The client is gone: everything that belongs to the session is freed. Once, however often it is called. */
   closed(session: Session, code: number, reason: string): void {
     if (session.closed) return
@@ -269,12 +332,15 @@ export class Hub {
     if (isLost(code)) this.resumables.keep(session)
     session.state = 'closed'
     session.gate = undefined
+    if (session.hearsUser) this.interests.release(userLog(session.userId))
     const graceMs = this.config.presence.grace_ms
     if (graceMs > 0 && isLost(code) && !gathered) this.rooms.linger(session, this.clock.monotonic() + graceMs)
     this.rooms.leaveAll(session, gathered)
     this.laggards.forget(session)
     this.registry.remove(session)
-    this.backend.slots.release(session.userId, session.connectionId)
+    const { directory } = this.backend
+    if (this.rooms.lingers(session)) directory.vacate(session.connectionId)
+    else directory.release(session.connectionId)
     this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
     this.reporter.tell((observer) => observer.closed?.(session, closing))
@@ -329,8 +395,8 @@ export class Hub {
     let published: Published | undefined
     const answers = await this.asks.ask(
       timeoutMs,
-      async (ackId) => {
-        published = await this.publish({ to, type, payload, ackId })
+      async (id) => {
+        published = await this.publish({ to, type, payload, ask: { id, timeoutMs } })
         return published.online
       },
       enough,
@@ -361,8 +427,16 @@ export class Hub {
     this.asks.closeAll()
   }
 
-  private opened(session: Session): void {
+  /** Takes a client's answer to an event, of this instance or another. */
+  answer(ackId: string, connectionId: string, result: unknown): void {
+    this.asks.answer(ackId, connectionId, result)
+    this.foreignAsks.answer(ackId, connectionId, result)
+  }
+
+  private opened(session: Session, { former }: Start): void {
     if (session.closed) return
+    if (former !== undefined) this.takeOver.settled(former)
+    this.listed(session)
     this.heartbeat.lookAtToken(session, this.clock.monotonic())
     this.reporter.tell((observer) => observer.opened?.(session))
     this.receiver.release(session)
@@ -373,6 +447,31 @@ export class Hub {
     this.end(session, TidingsError.from(thrown))
   }
 
+  /** Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed. */
+  listed(session: Session): void {
+    const listed = this.backend.directory.list(session)
+    if (listed === false) this.evicted(session.connectionId)
+    if (!(listed instanceof Promise)) return
+    listed.then(
+      (isListed) => isListed || this.evicted(session.connectionId),
+      // The directory brings it in when it can be reached again.
+      () => {},
+    )
+  }
+
+  private evicted(connectionId: string): void {
+    const session = this.registry.get(connectionId)
+    if (session !== undefined) this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false }))
+  }
+
+  /** Somebody came or went whose instance could not say so. */
+  private passed({ room, userId, username, participants, came, nodeLost }: Passage): void {
+    const change = { person: { id: userId, username }, participants, came, gathered: false, nodeLost }
+    const here = this.rooms.get(room)
+    if (here !== undefined) this.presence.passed(here, change)
+    if (this.rules.ruleFor(room).presence !== 'off') this.relay.presence(room, change)
+  }
+
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
     session.send(this.failure(session, error, frameId))
   }
@@ -380,6 +479,7 @@ export class Hub {
   private sweep(): void {
     this.heartbeat.sweep()
     this.idempotency.sweep()
+    this.foreignAsks.sweep()
     this.catchUp.sweep()
     this.admission.sweep()
     this.backend.sweep()
@@ -400,6 +500,3 @@ function keyScope(key: string): number {
   for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
   return hash % KEY_SCOPES
 }
-
-/** Milliseconds within which a connection that takes another over must stand in its rooms, or its user has left them. */
-const TAKE_OVER_MS = 10_000

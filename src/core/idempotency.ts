@@ -6,7 +6,8 @@ import type { Clock } from './clock.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 
 interface Entry<T> {
-  readonly answer: MaybePromise<T>
+  /** A function: another instance has given it, and it is made up when somebody asks. */
+  readonly answer: MaybePromise<T> | (() => MaybePromise<T>)
   /** Monotonic milliseconds after which the id may be used anew. */
   readonly until: number
 }
@@ -35,18 +36,25 @@ export class Idempotency<T> {
    */
   once(scope: string, id: string, run: () => MaybePromise<T>): MaybePromise<T> {
     const now = this.clock.monotonic()
-    let ids = this.scopes.get(scope)
-    const known = ids?.get(id)
-    if (known !== undefined && known.until > now) return known.answer
+    const known = this.scopes.get(scope)?.get(id)
+    if (known !== undefined && known.until > now) return answerOf(known)
     const answer = run()
-    ids ??= new Map()
-    this.scopes.set(scope, ids)
     const entry = { answer, until: now + this.windowMs }
-    ids.delete(id)
-    ids.set(id, entry)
-    forgetOldest(ids)
+    this.remember(scope, id, entry)
     if (answer instanceof Promise) this.settle(scope, id, entry, answer)
     return answer
+  }
+
+  /**
+   * Notes that another instance has given an answer.
+   * @param answer makes it up for whoever asks again here.
+   * @returns false where the id is known already.
+   */
+  note(scope: string, id: string, answer: () => MaybePromise<T>): boolean {
+    const now = this.clock.monotonic()
+    if ((this.scopes.get(scope)?.get(id)?.until ?? 0) > now) return false
+    this.remember(scope, id, { answer, until: now + this.windowMs })
+    return true
   }
 
   /** Forgets what is past its window. Called every few seconds. */
@@ -61,12 +69,27 @@ export class Idempotency<T> {
     }
   }
 
+  private remember(scope: string, id: string, entry: Entry<T>): void {
+    let ids = this.scopes.get(scope)
+    if (ids === undefined) {
+      ids = new Map()
+      this.scopes.set(scope, ids)
+    }
+    ids.delete(id)
+    ids.set(id, entry)
+    forgetOldest(ids)
+  }
+
   private settle(scope: string, id: string, entry: Entry<T>, answer: Promise<T>): void {
     answer.catch(() => {
       const ids = this.scopes.get(scope)
       if (ids?.get(id) === entry) ids.delete(id)
     })
   }
+}
+
+function answerOf<T>({ answer }: Entry<T>): MaybePromise<T> {
+  return typeof answer === 'function' ? (answer as () => MaybePromise<T>)() : answer
 }
 
 function forgetOldest(ids: Map<string, unknown>): void {

@@ -23,6 +23,7 @@ export function admissionLimits({ limits }: Config): AdmissionLimits {
     perUserPolicy: limits.per_user_policy,
     perAddress: limits.per_ip,
     total: limits.total,
+    totalCluster: limits.total_cluster,
     connectsPerSecond: limits.connects_per_second,
   }
 }

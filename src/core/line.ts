@@ -3,10 +3,13 @@
  * cursors over all topics. What stops one topic stops the line; so a position in everything a device receives is one number.
  */
 import type { Log } from './log.ts'
-import type { StoredMessage } from './ports/log.ts'
+import type { LogGap, StoredMessage } from './ports/log.ts'
 
 /** Hands one message over; calls `done` when the last connection has it, in the same call where that is at once. */
 export type Deliver = (message: StoredMessage, done: () => void) => void
+
+/** Tells the connections that a gap concerns. */
+export type TellGap = (gap: LogGap) => void
 
 /**
  * Bytes that the line hands over in one turn of the event loop. They gather in the sockets of those who receive them, and
@@ -26,8 +29,9 @@ interface Waiter {
 
 export class DeliveryLine {
   private readonly deliver: Deliver
+  private readonly tellGap: TellGap
   private readonly log: Log
-  private queue: StoredMessage[] = []
+  private queue: (StoredMessage | LogGap)[] = []
   private next = 0
   private head: number
   private at: number
@@ -38,8 +42,9 @@ export class DeliveryLine {
   private firstWaiter = 0
 
   /** @param delivered everything up to this cursor is older than any connection of this process. */
-  constructor(deliver: Deliver, log: Log, delivered: number) {
+  constructor(deliver: Deliver, tellGap: TellGap, log: Log, delivered: number) {
     this.deliver = deliver
+    this.tellGap = tellGap
     this.log = log
     this.head = delivered
     this.at = delivered
@@ -62,6 +67,12 @@ export class DeliveryLine {
       this.waiting += message.body.length + OVERHEAD_BYTES
     }
     this.head = head
+    if (!this.running) this.run()
+  }
+
+  /** Takes a gap, in its place between what was told before it and what comes after. */
+  pushGap(gap: LogGap): void {
+    this.queue.push(gap)
     if (!this.running) this.run()
   }
 
@@ -88,6 +99,12 @@ export class DeliveryLine {
         setImmediate(() => this.run())
         return
       }
+      const first = this.queue[this.next]
+      if (first !== undefined && isGap(first)) {
+        this.next++
+        this.sayGap(first)
+        continue
+      }
       const run = this.takeRun(MAX_TURN_BYTES - bytes)
       for (const { body } of run) bytes += body.length
       if (!this.handOver(run)) return
@@ -101,11 +118,10 @@ export class DeliveryLine {
   /** The next messages, as long as they are of one topic: what goes to the same members may go in one round. */
   private takeRun(bytes: number): StoredMessage[] {
     const run: StoredMessage[] = []
-    const topic = this.queue[this.next]?.topic
     let left = bytes
     for (let at = this.next; at < this.queue.length && (left > 0 || run.length === 0); at++) {
-      const message = this.queue[at] as StoredMessage
-      if (message.topic !== topic) break
+      const message = this.queue[at] as StoredMessage | LogGap
+      if (isGap(message) || message.topic !== (run[0] ?? message).topic) break
       run.push(message)
       left -= message.body.length
     }
@@ -141,6 +157,14 @@ export class DeliveryLine {
     return !waiting
   }
 
+  private sayGap(gap: LogGap): void {
+    try {
+      this.tellGap(gap)
+    } catch (error) {
+      this.log.error('delivery_failed', { error })
+    }
+  }
+
   private move(cursor: number): void {
     this.at = cursor
     const { waiters } = this
@@ -154,4 +178,8 @@ export class DeliveryLine {
       this.firstWaiter = 0
     }
   }
+}
+
+function isGap(item: StoredMessage | LogGap): item is LogGap {
+  return 'to' in item
 }

@@ -18,14 +18,32 @@ export class Lingering {
     this.stays.set(session, { rooms: new Set(rooms), until })
   }
 
-  /** The former connections of a device in a room: now that it is back, they are taken out. */
-  takeFormer(room: Room, { userId, deviceId }: Session): Session[] {
+  has(session: Session): boolean {
+    return this.stays.has(session)
+  }
+
+  /** The former connections of a device in a room, now that it is back there; `isOver`: it was the last of their rooms. */
+  takeFormer(room: Room, { userId, deviceId }: Session): { session: Session; isOver: boolean }[] {
     if (this.stays.size === 0) return []
-    const former = [...room.members.get(userId)].filter(
-      (session) => session.deviceId === deviceId && this.stays.get(session)?.rooms.delete(room) === true,
-    )
-    for (const session of former) if (this.stays.get(session)?.rooms.size === 0) this.stays.delete(session)
+    const former = []
+    for (const session of [...room.members.get(userId)]) {
+      const stay = session.deviceId === deviceId ? this.stays.get(session) : undefined
+      if (stay?.rooms.delete(room) !== true) continue
+      const isOver = stay.rooms.size === 0
+      if (isOver) this.stays.delete(session)
+      former.push({ session, isOver })
+    }
     return former
+  }
+
+  /** One connection's stay, which is over with that. */
+  take(connectionId: string): { session: Session; rooms: Iterable<Room> } | undefined {
+    for (const [session, { rooms }] of this.stays) {
+      if (session.connectionId !== connectionId) continue
+      this.stays.delete(session)
+      return { session, rooms }
+    }
+    return undefined
   }
 
   /** Those whose time is over, with the rooms in which they still are. */

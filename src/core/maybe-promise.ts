@@ -13,3 +13,12 @@ export function whenReady<T, R>(value: MaybePromise<T>, next: (value: T) => Mayb
 export function allReady<T>(values: readonly MaybePromise<T>[]): MaybePromise<readonly T[]> {
   return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as readonly T[])
 }
+
+/** Undoes something where what it was done for fails later. What fails at once throws, and is the caller's to catch. */
+export function undoing<T>(value: MaybePromise<T>, undo: () => void): MaybePromise<T> {
+  if (!(value instanceof Promise)) return value
+  return value.catch((error) => {
+    undo()
+    throw error
+  })
+}

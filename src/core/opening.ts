@@ -22,7 +22,15 @@ export interface Start {
   /** Its position; absent: its inbox goes on from what its device has acknowledged, and rooms start live. */
   readonly cursor: number | undefined
   /** What a former connection of it had. */
-  readonly kept: Kept | undefined
+  readonly former: Former | undefined
+}
+
+/** A connection that the client goes on with. */
+export interface Former {
+  readonly connectionId: string
+  readonly kept: Kept
+  /** The instance that had it; absent: this one. */
+  readonly instance: string | undefined
 }
 
 /** What the opening of a session needs of the hub. */
@@ -61,7 +69,7 @@ export function parseRoomList(text: string | null): string[] {
  * before. Frames that the client sends before `welcome` wait.
  */
 export async function openSession(hub: OpeningHub, session: Session, start: Start): Promise<void> {
-  const { kept } = start
+  const kept = start.former?.kept
   const wanted = new Set([...(kept?.rooms.map(({ room }) => room) ?? []), ...start.rooms])
   if (kept?.metadata !== undefined) session.metadata = { ...kept.metadata, ...session.metadata }
   await askApplication(hub, session, wanted)
@@ -71,7 +79,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   try {
     sources = await sourcesOf(hub, session, start, outcomes)
     plan = await hub.catchUp.plan(session, sources)
-    hub.catchUp.begin(session, plan)
+    session.fetching?.begin(plan.from, plan.position)
     await hub.inbox.begin(session, start.cursor)
   } catch (error) {
     // Nobody would take a session that is refused out of rooms to which it is not subscribed.
@@ -103,7 +111,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
 async function sourcesOf(
   hub: OpeningHub,
   session: Session,
-  { cursor, kept }: Start,
+  { cursor, former }: Start,
   outcomes: readonly Outcome[],
 ): Promise<Source[]> {
   const sources: Source[] = []
@@ -114,7 +122,7 @@ async function sourcesOf(
   if (cursor === undefined) return sources
   for (const outcome of outcomes) {
     if (!('entry' in outcome) || outcome.entry.room.rule.history.maxMessages === 0) continue
-    const since = kept?.rooms.find(({ room }) => room === outcome.room)?.since ?? 0
+    const since = former?.kept.rooms.find(({ room }) => room === outcome.room)?.since ?? 0
     sources.push({ room: outcome.room, from: Math.max(cursor, since), judged: true })
   }
   return sources
@@ -169,7 +177,7 @@ function welcome(
   joined: readonly Joined[],
   plan: Plan,
   position: number,
-  { cursor: brought, kept }: Start,
+  { cursor: brought, former }: Start,
 ): void {
   const { config, clock } = hub
   const cursor = formatCursor(position)
@@ -194,7 +202,7 @@ function welcome(
       limits: announcedLimits(config),
       rooms,
       cursor,
-      resume: { session: kept !== undefined, recovered, replayed, gaps },
+      resume: { session: former !== undefined, recovered, replayed, gaps },
     },
     cursor,
     timestamp,

@@ -4,6 +4,7 @@
  */
 import type { ServerFrame } from '../protocol/frames.ts'
 import { type Clock, toTimestamp } from './clock.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import type { Room } from './room.ts'
 import type { Session } from './session.ts'
 
@@ -13,11 +14,36 @@ const SUMMARY_INTERVAL_MS = 1000
 const MAX_NAMED_MEMBERS = 2000
 
 interface Person {
-  id: string
-  username: string | undefined
+  readonly id: string
+  readonly username: string | undefined
+}
+
+/** A user came to a room or went: the first device came, or the last one is gone. */
+export interface Change {
+  readonly person: Person
+  /** Users in the room now. */
+  readonly participants: number
+  readonly came: boolean
+  /** Many go at once: it is said in a summary, however small the room is. */
+  readonly gathered: boolean
+  /** It went because the instance that had it is dead. */
+  readonly nodeLost: boolean
+}
+
+export interface PresenceDeps {
+  readonly clock: Clock
+  /** Members up to which each coming and going is told at once. */
+  readonly maxMembers: number
+  /** Users in a room now. */
+  readonly count: (room: string) => MaybePromise<number>
+  /** Hands a frame to the members of a room in this process, but not to `except`. */
+  readonly tell: (room: Room, frame: ServerFrame, except: Session | undefined) => void
+  /** Tells the other instances. */
+  readonly announce: (room: string, change: Change) => void
 }
 
 interface Summary {
+  /** As the last one told has it: where several instances tell, that need not be the last one who came or went. */
   participants: number
   readonly joined: Map<string, Person>
   readonly left: Map<string, Person>
@@ -26,27 +52,15 @@ interface Summary {
 
 export class Presence {
   private readonly summaries = new Map<Room, Summary>()
-  private readonly clock: Clock
-  private readonly maxMembers: number
-  private readonly tell: (room: Room, frame: ServerFrame, except: Session | undefined) => void
+  private readonly deps: PresenceDeps
 
-  /**
-   * @param maxMembers members up to which each coming and going is told at once.
-   * @param tell hands a frame to the members of a room, but not to `except`.
-   */
-  constructor(
-    clock: Clock,
-    maxMembers: number,
-    tell: (room: Room, frame: ServerFrame, except: Session | undefined) => void,
-  ) {
-    this.clock = clock
-    this.maxMembers = maxMembers
-    this.tell = tell
+  constructor(deps: PresenceDeps) {
+    this.deps = deps
   }
 
   /** A user's first device came into the room. */
   joined(room: Room, session: Session, participants: number): void {
-    this.changed(room, session, participants, true, false)
+    this.changed(room, session, { participants, came: true, gathered: false })
   }
 
   /**
@@ -54,7 +68,12 @@ export class Presence {
    * @param gathered many go at once: say it in a summary, however small the room is.
    */
   left(room: Room, session: Session, participants: number, gathered = false): void {
-    this.changed(room, session, participants, false, gathered)
+    this.changed(room, session, { participants, came: false, gathered })
+  }
+
+  /** A user came or went by another instance. */
+  passed(room: Room, change: Change): void {
+    if (room.rule.presence !== 'off') this.say(room, change, undefined)
   }
 
   /** Drops the summaries that are still to come. */
@@ -63,16 +82,22 @@ export class Presence {
     this.summaries.clear()
   }
 
-  private changed(room: Room, session: Session, participants: number, came: boolean, gathered: boolean): void {
+  private changed(room: Room, session: Session, what: Pick<Change, 'participants' | 'came' | 'gathered'>): void {
     if (room.rule.presence === 'off') return
-    const person = { id: session.userId, username: session.identity.username }
-    if (!gathered && participants <= this.maxMembers && room.rule.presence === 'events') {
+    const change = { ...what, person: { id: session.userId, username: session.identity.username }, nodeLost: false }
+    this.say(room, change, session)
+    this.deps.announce(room.name, change)
+  }
+
+  private say(room: Room, { person, participants, came, gathered, nodeLost }: Change, except?: Session): void {
+    if (!gathered && participants <= this.deps.maxMembers && room.rule.presence === 'events') {
       const verb = came ? 'joined' : 'left'
-      this.say(room, `user_${verb}_room`, session, {
+      this.send(room, `user_${verb}_room`, except, {
         user: person,
         room_id: room.name,
         participant_count: participants,
         message: `${person.username ?? person.id} ${verb}`,
+        ...(nodeLost && { reason: 'node_lost' }),
       })
       return
     }
@@ -84,19 +109,30 @@ export class Presence {
   }
 
   private begin(room: Room): Summary {
-    const timer = setTimeout(() => this.summarise(room), SUMMARY_INTERVAL_MS)
+    const timer = setTimeout(() => this.end(room), SUMMARY_INTERVAL_MS)
     const summary = { participants: 0, joined: new Map(), left: new Map(), timer }
     this.summaries.set(room, summary)
     return summary
   }
 
-  private summarise(room: Room): void {
+  private end(room: Room): void {
     const summary = this.summaries.get(room)
     this.summaries.delete(room)
     if (summary === undefined || room.topic.size === 0) return
-    const { participants, joined, left } = summary
+    const count = this.deps.count(room.name)
+    if (count instanceof Promise) {
+      count.then(
+        (participants) => this.summarise(room, participants, summary),
+        () => this.summarise(room, summary.participants, summary),
+      )
+    } else {
+      this.summarise(room, count, summary)
+    }
+  }
+
+  private summarise(room: Room, participants: number, { joined, left }: Summary): void {
     const named = room.rule.presence === 'events' && participants <= MAX_NAMED_MEMBERS
-    this.say(room, 'presence', undefined, {
+    this.send(room, 'presence', undefined, {
       room_id: room.name,
       participant_count: participants,
       ...(named && joined.size > 0 && { joined: [...joined.values()] }),
@@ -104,8 +140,9 @@ export class Presence {
     })
   }
 
-  private say(room: Room, type: string, except: Session | undefined, payload: unknown): void {
+  private send(room: Room, type: string, except: Session | undefined, payload: unknown): void {
     if (room.topic.size === 0) return
-    this.tell(room, { type, payload, room: room.name, timestamp: toTimestamp(this.clock.now()) }, except)
+    const { clock, tell } = this.deps
+    tell(room, { type, payload, room: room.name, timestamp: toTimestamp(clock.now()) }, except)
   }
 }

@@ -1,13 +1,12 @@
 /** Questions about who is connected and what holds in rooms, as operators ask them. Answers are of this moment. */
 import { formatCursor } from '../protocol/cursor.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
-import { toTimestamp } from './clock.ts'
 import type { Hub } from './hub.ts'
 import { Message } from './message.ts'
-import { type Page, pageOf } from './paging.ts'
-import { lastSeenOf } from './records.ts'
-import type { Room } from './room.ts'
-import type { Session, SessionState } from './session.ts'
+import type { Page } from './paging.ts'
+import type { Listed, ListPlace } from './ports/directory.ts'
+import { type ConnectionRecord, recordOf } from './records.ts'
+import type { SessionState } from './session.ts'
 import { roomLog, userLog } from './stored-topics.ts'
 import type { TransportName } from './wire.ts'
 
@@ -26,67 +25,77 @@ export interface ConnectionFilter {
   readonly olderThanMs?: number | undefined
 }
 
-/** Where a page of connections begins: after this one, whether it is still there or not. */
-export interface ConnectionPosition {
-  /** Milliseconds since 1970. */
-  readonly connectedAt: number
-  readonly connectionId: string
-}
-
-/** The connections that match, in no particular order. Costs no more than the rarest of what is looked for by. */
-export function* findConnections(hub: Hub, filter: ConnectionFilter): Iterable<Session> {
-  const now = hub.clock.now()
-  const room = filter.room === undefined ? undefined : hub.rooms.get(filter.room)
-  if (filter.room !== undefined && room === undefined) return
-  for (const session of candidates(hub, filter, room)) if (matches(session, filter, room, now)) yield session
-}
-
-/** One page of the connections that match, oldest first. */
-export function pageOfConnections(
+/** The connections that match, oldest first. Costs no more than the rarest of what is looked for by. */
+export async function* findConnections(
   hub: Hub,
   filter: ConnectionFilter,
-  after: ConnectionPosition | undefined,
-  limit: number,
-): Page<Session> {
-  const found = findConnections(hub, filter)
-  return pageOf(after === undefined ? found : following(found, after), byAge, limit)
-}
-
-function* following(sessions: Iterable<Session>, after: ConnectionPosition): Iterable<Session> {
-  for (const session of sessions) if (byAge(session, after) > 0) yield session
-}
-
-function byAge(a: ConnectionPosition, b: ConnectionPosition): number {
-  if (a.connectedAt !== b.connectedAt) return a.connectedAt - b.connectedAt
-  return a.connectionId < b.connectionId ? -1 : a.connectionId > b.connectionId ? 1 : 0
-}
-
-function candidates(hub: Hub, filter: ConnectionFilter, room: Room | undefined): Iterable<Session> {
-  const { registry } = hub
-  if (filter.userId !== undefined) return registry.byUser.get(filter.userId)
-  if (filter.deviceId !== undefined) return registry.byDevice.get(filter.deviceId)
-  if (filter.addressKey !== undefined) return registry.byAddress.get(filter.addressKey)
-  if (room !== undefined) return membersOf(room)
-  return registry.all()
-}
-
-function* membersOf(room: Room): Iterable<Session> {
-  for (const userId of room.members.keys()) {
-    for (const session of room.members.get(userId)) if (!session.closed) yield session
+  after?: ListPlace,
+): AsyncIterable<readonly Listed[]> {
+  const now = hub.clock.now()
+  const { userId, deviceId, addressKey, room } = filter
+  const lookup = { userId, deviceId, addressKey, room }
+  for await (const page of hub.backend.directory.connections(lookup, after)) {
+    const matching = page.filter((listed) => matches(listed, filter, now))
+    if (matching.length > 0) yield matching
   }
 }
 
-function matches(session: Session, filter: ConnectionFilter, room: Room | undefined, now: number): boolean {
-  const { userId, deviceId, ip, transport, state, olderThanMs } = filter
+/** One page of the connections that match. */
+export async function pageOfConnections(
+  hub: Hub,
+  filter: ConnectionFilter,
+  after: ListPlace | undefined,
+  limit: number,
+): Promise<Page<Listed>> {
+  const found: Listed[] = []
+  for await (const page of findConnections(hub, filter, after)) {
+    found.push(...page)
+    if (found.length > limit) break
+  }
+  const items = found.slice(0, limit)
+  return { items, last: found.length > limit ? items.at(-1) : undefined }
+}
+
+function matches(listed: Listed, filter: ConnectionFilter, now: number): boolean {
+  const { userId, deviceId, room, ip, transport, state, olderThanMs } = filter
+  if (userId !== undefined && listed.userId !== userId) return false
+  if (deviceId !== undefined && listed.deviceId !== deviceId) return false
+  if (room !== undefined && !listed.rooms.includes(room)) return false
+  if (ip === undefined && transport === undefined && state === undefined && olderThanMs === undefined) return true
+  const { record } = listed
   return (
-    (userId === undefined || session.userId === userId) &&
-    (deviceId === undefined || session.deviceId === deviceId) &&
-    (ip === undefined || session.ip === ip) &&
-    (transport === undefined || session.wire.transport === transport) &&
-    (state === undefined || session.state === state) &&
-    (room === undefined || room.has(session)) &&
-    (olderThanMs === undefined || now - session.connectedAt >= olderThanMs)
+    record !== undefined &&
+    (ip === undefined || record.ip === ip) &&
+    (transport === undefined || record.transport === transport) &&
+    (state === undefined || record.state === state) &&
+    (olderThanMs === undefined || now - record.connected_at * 1000 >= olderThanMs)
   )
+}
+
+/** Records of listed connections: of those of this process as they are now. One that is only opening has none. */
+export function recordsOf(hub: Hub, listed: readonly Listed[]): ConnectionRecord[] {
+  return listed.flatMap(({ connectionId, record }) => {
+    const session = hub.registry.get(connectionId)
+    const found = session === undefined ? record : recordOf(session, hub.clock)
+    return found === undefined ? [] : [found]
+  })
+}
+
+/** All connections of a user. */
+export async function recordsOfUser(hub: Hub, userId: string): Promise<ConnectionRecord[]> {
+  const records: ConnectionRecord[] = []
+  for await (const page of findConnections(hub, { userId })) records.push(...recordsOf(hub, page))
+  return records
+}
+
+/** How many there are over the whole deployment; of this process where the others' cannot be read. */
+export async function totals(hub: Hub): Promise<{ connections: number; users: number; rooms: number }> {
+  const { registry, rooms } = hub
+  try {
+    return await hub.backend.directory.totals()
+  } catch {
+    return { connections: registry.size, users: registry.byUser.size, rooms: rooms.size }
+  }
 }
 
 /** A user as an operator sees it. Times are seconds since 1970. */
@@ -103,21 +112,20 @@ export interface UserDescription {
 
 export async function describeUser(hub: Hub, userId: string): Promise<UserDescription> {
   const devices = new Map<string, UserDescription['devices'][number]>()
-  let connections = 0
   let lastSeen: number | null = null
-  for (const session of hub.registry.byUser.get(userId)) {
-    connections++
-    const seen = toTimestamp(lastSeenOf(session, hub.clock))
-    lastSeen = Math.max(lastSeen ?? 0, seen)
-    const device = devices.get(session.deviceId)
+  const records = await recordsOfUser(hub, userId)
+  for (const { device_id, last_seen } of records) {
+    lastSeen = Math.max(lastSeen ?? 0, last_seen)
+    const device = devices.get(device_id)
     if (device === undefined) {
-      devices.set(session.deviceId, { device_id: session.deviceId, connections: 1, last_seen: seen })
+      devices.set(device_id, { device_id, connections: 1, last_seen })
     } else {
       device.connections++
-      device.last_seen = Math.max(device.last_seen, seen)
+      device.last_seen = Math.max(device.last_seen, last_seen)
     }
   }
   const pending = await pendingOf(hub, userId)
+  const connections = records.length
   return { online: connections > 0, connections, devices: [...devices.values()], last_seen: lastSeen, pending }
 }
 
@@ -141,19 +149,17 @@ export async function pageOfRooms(
   after: string | undefined,
   limit: number,
 ): Promise<{ items: RoomSummary[]; last: string | undefined }> {
-  const page = pageOf(roomsAfter(hub, after), (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0), limit)
+  const { attendances, directory } = hub.backend
+  const names = await directory.rooms(after, limit + 1)
+  const shown = names.slice(0, limit)
   const items = await Promise.all(
-    page.items.map(async (room) => ({
-      room: room.name,
-      participant_count: await hub.backend.attendances.count(room.name),
-      connections: room.topic.size,
+    shown.map(async (room) => ({
+      room,
+      participant_count: await attendances.count(room),
+      connections: await directory.connectionsIn(room),
     })),
   )
-  return { items, last: page.last?.name }
-}
-
-function* roomsAfter(hub: Hub, after: string | undefined): Iterable<Room> {
-  for (const room of hub.rooms.all()) if (after === undefined || room.name > after) yield room
+  return { items, last: names.length > limit ? shown.at(-1) : undefined }
 }
 
 /** Participants that one answer lists; `participant_count` has the whole number. A list of 10,000 would be 500 KB. */

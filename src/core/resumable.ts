@@ -1,6 +1,9 @@
 /** What is kept of a connection that was lost, so that the client finds its rooms and metadata again. */
 import { CLOSE } from '../protocol/errors.ts'
+import { isRecord } from '../protocol/frames.ts'
 import type { Clock } from './clock.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { Shelf } from './ports/shelf.ts'
 import type { Session } from './session.ts'
 
 /** A former connection's rooms and metadata. */
@@ -9,10 +12,14 @@ export interface Kept {
   readonly deviceId: string
   readonly rooms: readonly { readonly room: string; readonly since: number }[]
   readonly metadata: Record<string, unknown> | undefined
+  /** The connection that was given this. A client that is cut before it has heard of that one names the former again. */
+  readonly heir?: string | undefined
+}
+
+interface Held {
+  kept: Kept
   /** Monotonic milliseconds until which it is kept. */
   readonly until: number
-  /** The connection that was given this. A client that is cut before it has heard of that one names the former again. */
-  heir?: string
 }
 
 /** Whether a client may come back for what it had: not after it said goodbye, was sent away, or was taken over. */
@@ -24,53 +31,109 @@ export function isLost(code: number): boolean {
 const MAX_KEPT = 20_000
 
 export class Resumables {
-  private readonly kept = new Map<string, Kept>()
+  private readonly held = new Map<string, Held>()
   private readonly clock: Clock
   private readonly keepMs: number
+  private readonly shelf: Shelf | undefined
 
-  constructor(clock: Clock, keepMs: number) {
+  /** @param shelf where other instances find it; absent: there are none. */
+  constructor(clock: Clock, keepMs: number, shelf: Shelf | undefined) {
     this.clock = clock
     this.keepMs = keepMs
+    this.shelf = shelf
   }
 
   get size(): number {
-    return this.kept.size
+    return this.held.size
   }
 
   /** Keeps what a connection had. It may be no room at all: the client that comes back is told that it was known. */
-  keep(session: Session): void {
-    if (this.keepMs === 0) return
+  keep(session: Session): Kept | undefined {
+    if (this.keepMs === 0) return undefined
     const rooms = session.subscriptions.flatMap(({ topic, since }) =>
       topic.room === undefined ? [] : [{ room: topic.room, since }],
     )
     const { userId, deviceId, metadata } = session
-    const until = this.clock.monotonic() + this.keepMs
-    this.kept.set(session.connectionId, { userId, deviceId, rooms, metadata, until })
-    if (this.kept.size <= MAX_KEPT) return
-    for (const oldest of this.kept.keys()) {
-      this.kept.delete(oldest)
-      break
-    }
+    const kept = { userId, deviceId, rooms, metadata }
+    this.hold(session.connectionId, kept)
+    this.shelve(session.connectionId, kept)
+    return kept
   }
 
-  /** What was kept of a connection of this user and device. */
-  find(connectionId: string, userId: string, deviceId: string): Kept | undefined {
-    const kept = this.kept.get(connectionId)
-    if (kept === undefined || kept.userId !== userId || kept.deviceId !== deviceId) return undefined
-    return kept.until > this.clock.monotonic() ? kept : undefined
+  /** What was kept of a connection of this user and device, by whichever instance. */
+  find(connectionId: string, userId: string, deviceId: string): MaybePromise<Kept | undefined> {
+    return whenReady(this.lookUp(connectionId), (kept) =>
+      kept?.userId === userId && kept.deviceId === deviceId ? kept : undefined,
+    )
+  }
+
+  /** Notes which connection was given what another had. */
+  inherit(connectionId: string, kept: Kept, heir: string): void {
+    const inherited = { ...kept, heir }
+    const held = this.held.get(connectionId)
+    if (held !== undefined) held.kept = inherited
+    this.shelve(connectionId, inherited)
   }
 
   /** The connection that was given what this one had. */
-  heirOf(connectionId: string): string | undefined {
-    return this.kept.get(connectionId)?.heir
+  heirOf(connectionId: string): MaybePromise<string | undefined> {
+    return whenReady(this.lookUp(connectionId), (kept) => kept?.heir)
   }
 
   /** Forgets what is past its time. */
   sweep(): void {
     const now = this.clock.monotonic()
-    for (const [connectionId, { until }] of this.kept) {
+    for (const [connectionId, { until }] of this.held) {
       if (until > now) return
-      this.kept.delete(connectionId)
+      this.held.delete(connectionId)
     }
+  }
+
+  private hold(connectionId: string, kept: Kept): void {
+    this.held.set(connectionId, { kept, until: this.clock.monotonic() + this.keepMs })
+    if (this.held.size <= MAX_KEPT) return
+    for (const oldest of this.held.keys()) {
+      this.held.delete(oldest)
+      return
+    }
+  }
+
+  /** While the shelf cannot be reached, a client finds its rooms again by this instance alone. */
+  private shelve(connectionId: string, kept: Kept): void {
+    if (this.shelf === undefined) return
+    void Promise.resolve(this.shelf.put(nameOf(connectionId), JSON.stringify(kept), this.keepMs)).catch(() => {})
+  }
+
+  /** The shelf knows best: another instance may have given it to somebody meanwhile. */
+  private lookUp(connectionId: string): MaybePromise<Kept | undefined> {
+    const held = this.held.get(connectionId)
+    const here = held !== undefined && held.until > this.clock.monotonic() ? held.kept : undefined
+    if (this.shelf === undefined) return here
+    return Promise.resolve(this.shelf.get(nameOf(connectionId))).then(
+      (text) => (text === undefined ? here : readKept(JSON.parse(text))),
+      () => here,
+    )
+  }
+}
+
+function nameOf(connectionId: string): string {
+  return `kept:${connectionId}`
+}
+
+/** Reads what another instance has kept. */
+export function readKept(value: unknown): Kept | undefined {
+  if (!isRecord(value)) return undefined
+  const { userId, deviceId, rooms, metadata, heir } = value
+  if (typeof userId !== 'string' || typeof deviceId !== 'string' || !Array.isArray(rooms)) return undefined
+  return {
+    userId,
+    deviceId,
+    rooms: rooms.flatMap((each: unknown) =>
+      isRecord(each) && typeof each['room'] === 'string'
+        ? [{ room: each['room'], since: Number(each['since']) || 0 }]
+        : [],
+    ),
+    metadata: isRecord(metadata) ? metadata : undefined,
+    heir: typeof heir === 'string' ? heir : undefined,
   }
 }

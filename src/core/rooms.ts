@@ -1,12 +1,14 @@
 /** Joining and leaving: the rule, the limit, the exclusive group, the topic, and who is told. */
 import { TidingsError } from '../protocol/errors.ts'
 import { isRoomName } from '../protocol/names.ts'
+import type { Interests } from './interests.ts'
 import { Lingering } from './lingering.ts'
-import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import { type MaybePromise, undoing, whenReady } from './maybe-promise.ts'
 import type { Attendance, Attendances, RoomStates } from './ports/backend.ts'
 import type { Presence } from './presence.ts'
 import { Room, type RoomAction, type RoomRules } from './room.ts'
 import type { Session } from './session.ts'
+import { roomLog } from './stored-topics.ts'
 import type { Topic } from './topic.ts'
 
 /** A session that stands in a room and is not yet subscribed: what the client must hear first is sent in between. */
@@ -22,10 +24,13 @@ export interface RoomsDeps {
   readonly attendances: Attendances
   readonly states: RoomStates
   readonly presence: Presence
+  readonly interests: Interests
   /** Rooms that one session may be in. */
   readonly maxRooms: number
   /** The topic of a room that was left by all while messages were on their way to it: who comes meanwhile receives them. */
   readonly busyTopic: (room: string) => Topic | undefined
+  /** Called with a session that stood in rooms after its connection was gone, when it is out of the last. */
+  readonly departed: (session: Session) => void
 }
 
 export class Rooms {
@@ -48,8 +53,9 @@ export class Rooms {
     return this.rooms.get(name)
   }
 
-  all(): IterableIterator<Room> {
-    return this.rooms.values()
+  /** Those with a member in this process. */
+  get byName(): ReadonlyMap<string, Room> {
+    return this.rooms
   }
 
   /** @throws TidingsError `forbidden` where the session may not. */
@@ -88,11 +94,11 @@ export class Rooms {
     return whenReady(left, () => {
       const room = this.rooms.get(name) ?? this.open(name)
       room.members.add(session.userId, session)
-      return whenReady(this.deps.attendances.enter(name, session), (attendance) => {
-        for (const former of this.lingering.takeFormer(room, session)) void this.takeOut(former, room)
-        if (attendance.changed) this.unannounced.add(personIn(room, session))
-        return entry(room, attendance, false)
-      })
+      const told = this.deps.interests.want(roomLog(name))
+      return undoing(
+        whenReady(told, () => this.attend(session, room)),
+        () => this.remove(session, room),
+      )
     })
   }
 
@@ -161,11 +167,20 @@ export class Rooms {
     if (rooms.length > 0) this.lingering.add(session, rooms, until)
   }
 
+  /** Whether a session stands in rooms though its connection is gone. */
+  lingers(session: Session): boolean {
+    return this.lingering.has(session)
+  }
+
   /** Takes out who has lingered long enough. Called about once a second. */
   sweep(now: number): void {
-    for (const { session, rooms } of this.lingering.takeOver(now)) {
-      for (const room of rooms) void this.takeOut(session, room)
-    }
+    for (const { session, rooms } of this.lingering.takeOver(now)) this.endStay(session, rooms)
+  }
+
+  /** Takes a former connection out of its rooms: its client stands in them by another instance. */
+  settle(connectionId: string): void {
+    const stay = this.lingering.take(connectionId)
+    if (stay !== undefined) this.endStay(stay.session, stay.rooms)
   }
 
   /** The room that a frame means: the one it names, or the only one joined. */
@@ -182,6 +197,33 @@ export class Rooms {
     throw new TidingsError('invalid_message', message, { details: { field: 'room' } })
   }
 
+  private attend(session: Session, room: Room): MaybePromise<Entry> {
+    const { attendances, interests } = this.deps
+    const entered = whenReady(attendances.enter(room.name, session), (attendance) => {
+      for (const { session: former, isOver } of this.lingering.takeFormer(room, session)) {
+        void this.takeOut(former, room)
+        if (isOver) this.deps.departed(former)
+      }
+      if (attendance.changed) this.unannounced.add(personIn(room, session))
+      return entry(room, attendance, false)
+    })
+    return undoing(entered, () => {
+      interests.release(roomLog(room.name))
+      // It may have been written down all the same.
+      void attendances.leave(room.name, session)
+    })
+  }
+
+  private endStay(session: Session, rooms: Iterable<Room>): void {
+    for (const room of rooms) void this.takeOut(session, room)
+    this.deps.departed(session)
+  }
+
+  private remove(session: Session, room: Room): void {
+    room.members.delete(session.userId, session)
+    if (room.members.size === 0) this.rooms.delete(room.name)
+  }
+
   private open(name: string): Room {
     const room = new Room(name, this.deps.rules.ruleFor(name), this.deps.busyTopic(name))
     this.rooms.set(name, room)
@@ -189,8 +231,8 @@ export class Rooms {
   }
 
   private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
-    room.members.delete(session.userId, session)
-    if (room.members.size === 0) this.rooms.delete(room.name)
+    this.remove(session, room)
+    this.deps.interests.release(roomLog(room.name))
     const isLast = !room.members.has(session.userId)
     const wasAnnounced = !(isLast && this.unannounced.delete(personIn(room, session)))
     return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {

@@ -71,6 +71,8 @@ export class Session implements Member {
   sharesUser = false
   /** The same of its device. */
   sharesDevice = false
+  /** Whether this process is told of its user's messages for it. */
+  hearsUser = false
   metadata: Record<string, unknown> | undefined
   framesIn = 0
   bytesIn = 0

@@ -3,7 +3,6 @@ import { toTimestamp } from '../core/clock.ts'
 import type { BuiltIn } from '../core/dispatch.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { Hub } from '../core/hub.ts'
-import { Message } from '../core/message.ts'
 import { describeRoom } from '../core/queries.ts'
 import type { Room } from '../core/room.ts'
 import { TidingsError } from '../protocol/errors.ts'
@@ -38,8 +37,8 @@ export function setRoomState(hub: Hub): BuiltIn {
       by: { id: userId, ...(identity.username !== undefined && { username: identity.username }) },
     }
     const timestamp = toTimestamp(hub.clock.now())
-    const message = new Message({ type: 'room_state_changed', payload: changed, room: room.name, timestamp })
-    hub.delivery.broadcaster.publish(room.topic, message, exchange.session)
+    const frame = { type: 'room_state_changed', payload: changed, room: room.name, timestamp }
+    hub.publisher.tellRoom(room, frame, exchange.session)
   }
 }
 

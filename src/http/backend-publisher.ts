@@ -3,7 +3,7 @@ import type { Answer } from '../core/asks.ts'
 import type { Hub } from '../core/hub.ts'
 import { Idempotency } from '../core/idempotency.ts'
 import type { MaybePromise } from '../core/maybe-promise.ts'
-import type { Published, Recipient } from '../core/publisher.ts'
+import type { Published, Recipient } from '../core/publication.ts'
 import type { Admin } from './admin-guard.ts'
 import type { ReadPublication } from './publication.ts'
 
@@ -27,8 +27,8 @@ export class BackendPublisher {
     // Two backends may count their keys the same way.
     const key = idempotencyKey === undefined ? undefined : `${admin.principal.id}\n${idempotencyKey}`
     const { type, payload, ephemeral } = frame
-    const publish = async (ackId?: string): Promise<Published> => {
-      const publication = { to, type, payload, ephemeral, ackId }
+    const publish = async (ask?: { id: string; timeoutMs: number }): Promise<Published> => {
+      const publication = { to, type, payload, ephemeral, ask }
       return key === undefined ? this.hub.publish(publication) : this.hub.publishOnce(key, publication)
     }
     return admin.act(
@@ -49,10 +49,13 @@ export class BackendPublisher {
     )
   }
 
-  private async ask(timeoutMs: number, publish: (ackId: string) => Promise<Published>): Promise<Publishing> {
+  private async ask(
+    timeoutMs: number,
+    publish: (ask: { id: string; timeoutMs: number }) => Promise<Published>,
+  ): Promise<Publishing> {
     const published = Promise.withResolvers<Published>()
-    const { answers, missing } = await this.hub.asks.ask(timeoutMs, async (ackId) => {
-      const done = await publish(ackId)
+    const { answers, missing } = await this.hub.asks.ask(timeoutMs, async (id) => {
+      const done = await publish({ id, timeoutMs })
       published.resolve(done)
       return done.online
     })

@@ -1,9 +1,8 @@
 /** The connections: a list, one, and their end. */
 import { Elysia, type Static, t } from 'elysia'
 import { limitKey, normaliseAddress } from '../auth/proxies.ts'
-import { disconnect } from '../core/disconnects.ts'
-import { type ConnectionFilter, type ConnectionPosition, findConnections, pageOfConnections } from '../core/queries.ts'
-import { recordOf } from '../core/records.ts'
+import type { ListPlace } from '../core/ports/directory.ts'
+import { type ConnectionFilter, findConnections, pageOfConnections, recordsOf } from '../core/queries.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { adminOnly } from './admin-guard.ts'
 import type { HttpDeps } from './deps.ts'
@@ -62,13 +61,13 @@ export function connectionRoutes(deps: HttpDeps) {
     .use(adminOnly(deps))
     .get(
       '/realtime/connections',
-      ({ request, query }) => {
+      async ({ request, query }) => {
         onlyKnown(request, Object.keys(ListQuery.properties))
-        const page = pageOfConnections(hub, filterOf(query), positionOf(query.after), pageSize(query.limit))
+        const page = await pageOfConnections(hub, filterOf(query), positionOf(query.after), pageSize(query.limit))
         const { last } = page
         return {
-          items: page.items.map((session) => recordOf(session, hub.clock)),
-          next: last === undefined ? null : toPosition(last.connectedAt, last.connectionId),
+          items: recordsOf(hub, page.items),
+          next: last === undefined ? null : toPosition(last.since, last.connectionId),
         }
       },
       {
@@ -83,10 +82,11 @@ export function connectionRoutes(deps: HttpDeps) {
     )
     .get(
       '/realtime/connections/:id',
-      ({ params: { id } }) => {
-        const session = hub.registry.get(id)
-        if (session === undefined) throw new TidingsError('not_found')
-        return recordOf(session, hub.clock)
+      async ({ params: { id } }) => {
+        const listed = await hub.backend.directory.find(id)
+        const [record] = listed === undefined ? [] : recordsOf(hub, [listed])
+        if (record === undefined) throw new TidingsError('not_found')
+        return record
       },
       {
         params,
@@ -96,13 +96,13 @@ export function connectionRoutes(deps: HttpDeps) {
     )
     .delete(
       '/realtime/connections/:id',
-      ({ request, admin, params: { id }, query: { reconnect = false } }) => {
+      async ({ request, admin, params: { id }, query: { reconnect = false } }) => {
         onlyKnown(request, ['reconnect'])
-        const session = hub.registry.get(id)
+        const listed = await hub.backend.directory.find(id)
         return admin.act(
           'disconnect_connection',
-          { connection_id: id, reconnect, ...(session && { user_id: session.userId }) },
-          async () => ({ disconnected: await disconnect(hub, session === undefined ? [] : [session], reconnect) }),
+          { connection_id: id, reconnect, ...(listed && { user_id: listed.userId }) },
+          async () => ({ disconnected: await hub.disconnects.end(listed === undefined ? [] : [listed], reconnect) }),
           (result) => result,
         )
       },
@@ -119,7 +119,7 @@ export function connectionRoutes(deps: HttpDeps) {
     )
     .delete(
       '/realtime/connections',
-      ({ request, admin, query }) => {
+      async ({ request, admin, query }) => {
         onlyKnown(request, Object.keys(BulkQuery.properties))
         const { all = false, dry_run = false, reconnect = false, ...named } = query
         const filter = filterOf(named)
@@ -130,11 +130,11 @@ export function connectionRoutes(deps: HttpDeps) {
             'Either a filter is needed, or all=true where every connection is meant',
           )
         }
-        if (dry_run) return { would_disconnect: [...findConnections(hub, filter)].length }
+        if (dry_run) return { would_disconnect: await countOf(findConnections(hub, filter)) }
         return admin.act(
           'disconnect_connections',
           { ...named, ...(all && { all }), reconnect },
-          async () => ({ disconnected: await disconnect(hub, findConnections(hub, filter), reconnect) }),
+          async () => ({ disconnected: await hub.disconnects.end(findConnections(hub, filter), reconnect) }),
           (result) => result,
         )
       },
@@ -182,9 +182,15 @@ function millisecondsOf(duration: string): number {
   return Number.parseInt(duration, 10) * (UNITS[unit] ?? Number.NaN)
 }
 
-function positionOf(after: string | undefined): ConnectionPosition | undefined {
+function positionOf(after: string | undefined): ListPlace | undefined {
   if (after === undefined) return undefined
-  const [connectedAt, connectionId] = fromPosition(after)
-  if (typeof connectedAt !== 'number' || typeof connectionId !== 'string') throw invalidPosition()
-  return { connectedAt, connectionId }
+  const [since, connectionId] = fromPosition(after)
+  if (typeof since !== 'number' || typeof connectionId !== 'string') throw invalidPosition()
+  return { since, connectionId }
+}
+
+async function countOf(pages: AsyncIterable<readonly unknown[]>): Promise<number> {
+  let count = 0
+  for await (const page of pages) count += page.length
+  return count
 }

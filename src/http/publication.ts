@@ -1,6 +1,6 @@
 /** A message as a backend hands it in, and the rules that it is read by. */
 import { t } from 'elysia'
-import type { Recipient } from '../core/publisher.ts'
+import type { Recipient } from '../core/publication.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { type ClientFrame, isRecord, isReservedType, parseClientFrame } from '../protocol/frames.ts'
 import { MAX_FRAME_ID_LENGTH } from '../protocol/names.ts'

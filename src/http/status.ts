@@ -1,7 +1,7 @@
 /** How the server is doing, for everybody; and with a token, how its user is connected. */
 import { Elysia, t } from 'elysia'
 import { toTimestamp } from '../core/clock.ts'
-import { recordOf } from '../core/records.ts'
+import { recordsOfUser, totals } from '../core/queries.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { VERSION } from '../version.ts'
 import { queryOf } from './address.ts'
@@ -31,10 +31,8 @@ export function statusRoutes({ hub, door, border }: HttpDeps) {
   const userOf = async (request: Request) => {
     try {
       const { identity } = await door.authenticate(request, queryOf(request))
-      const connections = [...hub.registry.byUser.get(identity.userId)]
-      return {
-        user: { user_id: identity.userId, connections: connections.map((session) => recordOf(session, hub.clock)) },
-      }
+      const { userId } = identity
+      return { user: { user_id: userId, connections: await recordsOfUser(hub, userId) } }
     } catch (error) {
       // Nothing was shown. What was shown and is bad is said to be.
       if (error instanceof TidingsError && error.errorName === 'authentication_required') return undefined
@@ -48,9 +46,7 @@ export function statusRoutes({ hub, door, border }: HttpDeps) {
         server_time: toTimestamp(hub.clock.now()),
         version: VERSION,
         uptime_s: Math.round(hub.clock.monotonic() - started) / 1000,
-        connections: hub.registry.size,
-        users: hub.registry.byUser.size,
-        rooms: hub.rooms.size,
+        ...(await totals(hub)),
         ...(await userOf(request)),
       }),
       {

@@ -1,7 +1,6 @@
 /** A user: whether there, with what, and the end of all of its connections. */
 import { Elysia, t } from 'elysia'
-import { disconnect } from '../core/disconnects.ts'
-import { describeUser } from '../core/queries.ts'
+import { describeUser, findConnections } from '../core/queries.ts'
 import { adminOnly } from './admin-guard.ts'
 import type { HttpDeps } from './deps.ts'
 import { onlyKnown } from './input.ts'
@@ -48,7 +47,9 @@ export function userRoutes(deps: HttpDeps) {
         return admin.act(
           'disconnect_user',
           { user_id, reconnect },
-          async () => ({ disconnected: await disconnect(hub, hub.registry.byUser.get(user_id), reconnect) }),
+          async () => ({
+            disconnected: await hub.disconnects.end(findConnections(hub, { userId: user_id }), reconnect),
+          }),
           (result) => result,
         )
       },

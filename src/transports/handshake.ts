@@ -145,13 +145,15 @@ export class Door {
     const cursor = cursorOf(query, entrance.position)
     const rooms = parseRoomList(query.get('rooms'))
     const resumed = former?.connectionId ?? query.get('resume') ?? entrance.former
-    const kept = resumed === undefined ? undefined : hub.takeOver(resumed, identity.userId, init.deviceId)
-    await hub.admission.reserveUser(identity.userId, connectionId)
-    const start = { rooms, cursor, kept }
+    const { userId } = identity
+    const { deviceId } = init
+    const taken = resumed === undefined ? undefined : await hub.takeOver.of(resumed, { userId, deviceId })
+    await hub.admission.reserveSeat({ connectionId, userId, deviceId, addressKey: key, former: resumed })
+    const start = { rooms, cursor, former: taken }
     const cancel = () => {
       place.release()
       this.deps.tickets.cancel(connectionId)
-      hub.backend.slots.release(identity.userId, connectionId)
+      hub.backend.directory.release(connectionId)
     }
     return { init, start, subprotocol, place, cancel }
   }

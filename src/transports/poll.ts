@@ -277,17 +277,19 @@ export class Polls {
    * Whether nobody has a connection any more. One that lives is not this client's poll, and no poll may take it over by the
    * way; nor may the last poll of a client that has gone on by another transport end what it has gone on with.
    */
-  private isGone(connectionId: string): boolean {
-    const { registry, resumables } = this.hub
-    const heir = resumables.heirOf(connectionId)
-    return registry.get(connectionId) === undefined && (heir === undefined || registry.get(heir) === undefined)
+  private async isGone(connectionId: string): Promise<boolean> {
+    const { backend, resumables } = this.hub
+    const isThere = async (id: string) => (await backend.directory.find(id)) !== undefined
+    if (await isThere(connectionId)) return false
+    const heir = await resumables.heirOf(connectionId)
+    return heir === undefined || !(await isThere(heir))
   }
 
   private async begin(knock: Knock, former: string | undefined, holdMs: number): Promise<PollAnswer> {
     const { request, query } = knock
     const admitted = await this.door.admit(knock, {
       comesAgain: true,
-      former: former !== undefined && this.isGone(former) ? former : undefined,
+      former: former !== undefined && (await this.isGone(former)) ? former : undefined,
       check: () => checkReceiver(request, query),
     })
     if (request.signal.aborted) {

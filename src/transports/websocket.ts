@@ -23,7 +23,7 @@ export interface SocketData {
   pong(ws: Socket, data: Buffer): void
 }
 
-const NOTHING = { rooms: [], cursor: undefined, kept: undefined }
+const NOTHING = { rooms: [], cursor: undefined, former: undefined }
 
 /** One client's socket and its session. */
 class WebSocketConnection implements SocketData, Wire {

@@ -92,7 +92,7 @@ export function independentDriver(place: 'source' | 'binary', axes: Axes): Drive
 }
 
 /** With `?envelope=data` the key is `data` and nothing else changes: the suite sees `payload` either way. */
-function seen(client: TestClient, { envelope }: Axes): TestClient {
+export function seen(client: TestClient, { envelope }: Axes): TestClient {
   return envelope === 'payload' ? client : new Renaming(client)
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { EmbeddedSlots } from '../../src/backends/embedded/slots.ts'
+import { EmbeddedDirectory } from '../../src/backends/embedded/directory.ts'
 import { Admission, type AdmissionLimits } from '../../src/core/admission.ts'
+import { Peers } from '../../src/core/peers.ts'
 import { Registry } from '../../src/core/registry.ts'
 import { TidingsError } from '../../src/protocol/errors.ts'
 import { FakeClock } from '../support/clock.ts'
@@ -9,22 +10,34 @@ import { makeSession } from '../support/sessions.ts'
 function door(limits: Partial<AdmissionLimits>) {
   const clock = new FakeClock()
   const registry = new Registry()
-  const slots = new EmbeddedSlots()
+  const directory = new EmbeddedDirectory({ registry, room: () => undefined, rooms: () => new Map() }, clock)
   const replaced: string[] = []
   const admission = new Admission({
     clock,
     registry,
-    slots,
-    limits: { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0, connectsPerSecond: 0, ...limits },
+    directory,
+    peers: new Peers(undefined),
+    limits: { ...NO_LIMITS, ...limits },
     replace: (session) => {
       registry.remove(session)
-      slots.release(session.userId)
+      directory.release(session.connectionId)
       replaced.push(session.deviceId)
     },
     reap: () => {},
   })
-  return { clock, registry, slots, admission, replaced }
+  return { clock, registry, directory, admission, replaced }
 }
+
+const NO_LIMITS = {
+  perUser: 0,
+  perUserPolicy: 'reject',
+  perAddress: 0,
+  total: 0,
+  totalCluster: 0,
+  connectsPerSecond: 0,
+} as const
+
+const seat = (connectionId: string) => ({ connectionId, userId: 'alice', deviceId: connectionId, addressKey: 'a' })
 
 function refusal(run: () => unknown): TidingsError | undefined {
   try {
@@ -81,23 +94,42 @@ describe('a place', () => {
   })
 })
 
-describe('a slot', () => {
+describe('a seat', () => {
   test('of the oldest is taken where the policy says so, one for one', async () => {
     const { admission, registry, replaced, clock } = door({ perUser: 2, perUserPolicy: 'close_oldest' })
     for (const deviceId of ['first', 'second', 'third', 'fourth']) {
-      await admission.reserveUser('alice', deviceId)
-      registry.add(makeSession(clock, {}, undefined, { deviceId }))
+      const session = makeSession(clock, {}, undefined, { deviceId })
+      await admission.reserveSeat({ ...seat(session.connectionId), deviceId })
+      registry.add(session)
     }
     expect(replaced).toEqual(['first', 'second'])
   })
 
-  test('that is held by a handshake under way cannot be taken', async () => {
-    const { admission } = door({ perUser: 1, perUserPolicy: 'close_oldest' })
-    await admission.reserveUser('alice', 'one')
-    expect(await admission.reserveUser('alice', 'two').catch((error) => error)).toMatchObject({
+  test('that is taken from a handshake under way is missing when that has ended', async () => {
+    const { admission, clock, directory } = door({ perUser: 1, perUserPolicy: 'close_oldest' })
+    const [one, two] = [makeSession(clock), makeSession(clock)]
+    for (const { connectionId } of [one, two]) await admission.reserveSeat(seat(connectionId))
+    expect([one, two].map((session) => directory.list(session))).toEqual([false, true])
+  })
+
+  test('is refused where the policy says so', async () => {
+    const { admission } = door({ perUser: 1 })
+    await admission.reserveSeat(seat('one'))
+    expect(await admission.reserveSeat(seat('two')).catch((error) => error)).toMatchObject({
       errorName: 'connection_limit',
       status: 429,
       retryAfterMs: 5000,
     })
+  })
+
+  test('of a former connection is free for the one that takes it over, if it is the same device', async () => {
+    const { admission } = door({ perUser: 1 })
+    await admission.reserveSeat({ ...seat('one'), deviceId: 'phone' })
+    const taking = (deviceId: string) =>
+      admission.reserveSeat({ ...seat(`new ${deviceId}`), deviceId, former: 'one' }).then(
+        () => 'seated',
+        () => 'refused',
+      )
+    expect([await taking('laptop'), await taking('phone')]).toEqual(['refused', 'seated'])
   })
 })

@@ -5,6 +5,7 @@ import { Registry } from '../../src/core/registry.ts'
 import type { Session } from '../../src/core/session.ts'
 import { startTestServer } from '../../src/testing/index.ts'
 import { tidings } from '../../src/tidings.ts'
+import { hasFreeSeat } from '../support/seats.ts'
 import { makeSession } from '../support/sessions.ts'
 import { until } from '../support/until.ts'
 
@@ -82,7 +83,7 @@ test('whoever passed the door just before it was shut is sent away, and holds no
   const { error, closed } = await connecting
   expect([error.error_code, closed]).toEqual(['draining', { code: 1012, reason: 'draining' }])
   expect(server.hub.registry.size).toBe(0)
-  expect(server.hub.backend.slots.reserve('alice', 'free', 1)).toBe(true)
+  expect(await hasFreeSeat(server.hub, 'alice')).toBe(true)
 })
 
 test('a connection that is still opening when the server begins to leave is leaving, too', async () => {

@@ -10,7 +10,12 @@ function stored(cursor: number, topic = 'room:a', body = '{}'): StoredMessage {
 /** A line whose deliveries are out when the test says so. */
 function lineByHand(delivered = 0) {
   const out: { cursor: number; done: () => void }[] = []
-  const line = new DeliveryLine((message, done) => out.push({ cursor: message.cursor, done }), silentLog, delivered)
+  const line = new DeliveryLine(
+    (message, done) => out.push({ cursor: message.cursor, done }),
+    () => {},
+    silentLog,
+    delivered,
+  )
   const finish = () => out.shift()?.done()
   return { line, finish, waiting: () => out.map(({ cursor }) => cursor) }
 }
@@ -75,6 +80,7 @@ test('a message whose delivery throws does not hold up those behind it', () => {
       delivered.push(cursor)
       done()
     },
+    () => {},
     silentLog,
     0,
   )
@@ -90,6 +96,7 @@ test('a big commit is handed over in pieces, in order, and other work runs in be
       delivered.push(cursor)
       done()
     },
+    () => {},
     silentLog,
     0,
   )

@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { startTestServer, type TestClient, type TestServer } from '../../src/testing/index.ts'
 import { payloadOf, types } from '../support/payload.ts'
+import { hasFreeSeat } from '../support/seats.ts'
 import { until } from '../support/until.ts'
 
 setDefaultTimeout(30_000)
@@ -45,7 +46,7 @@ describe('a user whose connection is lost', () => {
     const ack = await watcher.request({ type: 'chat', to: { room: 'lobby' } })
     expect(ack.payload).toMatchObject({ online: 0 })
     expect(server.hub.registry.byUser.count('alice')).toBe(0)
-    expect(server.hub.backend.slots.reserve('alice', 'x', 1)).toBe(true)
+    expect(await hasFreeSeat(server.hub, 'alice')).toBe(true)
   })
 
   test.concurrent('leaves when its time is over', async () => {

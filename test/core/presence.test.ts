@@ -16,19 +16,36 @@ const RULE = {
 function place(maxMembers: number) {
   const clock = new FakeClock()
   const told: ServerFrame[] = []
-  const presence = new Presence(clock, maxMembers, (_room, frame) => void told.push(frame))
+  const announced: string[] = []
+  let members = 0
+  const presence = new Presence({
+    clock,
+    maxMembers,
+    count: () => members,
+    tell: (_room, frame) => void told.push(frame),
+    announce: (name, { came, person }) => void announced.push(`${person.id} ${came ? 'came to' : 'left'} ${name}`),
+  })
   const room = new Room('lobby', RULE)
   room.topic.subscribe(makeSession(clock, { userId: 'watcher' }))
   const user = (userId: string) => makeSession(clock, { userId })
-  return { presence, room, told, user, payloads: () => told.map(({ payload }) => payload) }
+  /** Tells of somebody after whom so many are there. */
+  const joined = (userId: string, participants: number) => {
+    members = participants
+    presence.joined(room, user(userId), participants)
+  }
+  const left = (userId: string, participants: number, gathered = false) => {
+    members = participants
+    presence.left(room, user(userId), participants, gathered)
+  }
+  return { presence, room, told, announced, user, joined, left, payloads: () => told.map(({ payload }) => payload) }
 }
 
 describe('a summary', () => {
   test.concurrent('of a room of more than two thousand is the number alone', async () => {
-    const { presence, room, told, user, payloads } = place(1)
-    presence.joined(room, user('a'), 2001)
+    const { joined, told, payloads } = place(1)
+    joined('a', 2001)
     await until(() => told.length > 0)
-    presence.joined(room, user('b'), 2000)
+    joined('b', 2000)
     await until(() => told.length > 1)
     expect(payloads()).toEqual([
       { room_id: 'lobby', participant_count: 2001 },
@@ -37,12 +54,12 @@ describe('a summary', () => {
   })
 
   test.concurrent('says nothing of who came and went, or went and came, in between', async () => {
-    const { presence, room, told, user, payloads } = place(1)
-    presence.joined(room, user('guest'), 11)
-    presence.left(room, user('guest'), 10)
-    presence.left(room, user('flaky'), 9)
-    presence.joined(room, user('flaky'), 10)
-    presence.joined(room, user('stays'), 11)
+    const { joined, left, told, payloads } = place(1)
+    joined('guest', 11)
+    left('guest', 10)
+    left('flaky', 9)
+    joined('flaky', 10)
+    joined('stays', 11)
     await until(() => told.length > 0)
     expect(payloads()).toEqual([
       { room_id: 'lobby', participant_count: 11, joined: [{ id: 'stays', username: undefined }] },
@@ -50,8 +67,8 @@ describe('a summary', () => {
   })
 
   test.concurrent('is how many that go at once are told of, however small the room is', async () => {
-    const { presence, room, told, user, payloads } = place(200)
-    for (const [n, name] of ['a', 'b', 'c'].entries()) presence.left(room, user(name), 3 - n, true)
+    const { left, told, payloads } = place(200)
+    for (const [n, name] of ['a', 'b', 'c'].entries()) left(name, 3 - n, true)
     await until(() => told.length > 0)
     expect(payloads()).toEqual([
       {
@@ -63,14 +80,28 @@ describe('a summary', () => {
   })
 
   test.concurrent('is told to nobody where nobody is left, and not after the end', async () => {
-    const { presence, room, told, user } = place(1)
-    presence.joined(room, user('a'), 2)
+    const { presence, joined, told, user } = place(1)
+    joined('a', 2)
     presence.close()
     const empty = new Room('empty', RULE)
     presence.left(empty, user('a'), 0)
-    presence.joined(room, user('b'), 3)
+    joined('b', 3)
     await until(() => told.length > 0)
     expect(told).toHaveLength(1)
     expect(told[0]?.payload).toMatchObject({ joined: [{ id: 'b' }] })
+  })
+})
+
+describe('a coming or going', () => {
+  test('is told to the other instances, and one of theirs is not told back', () => {
+    const { presence, room, told, announced, joined } = place(200)
+    joined('alice', 2)
+    const change = { participants: 1, came: false, gathered: false, nodeLost: true }
+    presence.passed(room, { ...change, person: { id: 'bob', username: undefined } })
+    expect(announced).toEqual(['alice came to lobby'])
+    expect(told.map(({ type, payload }) => [type, payload])).toMatchObject([
+      ['user_joined_room', { user: { id: 'alice' }, participant_count: 2 }],
+      ['user_left_room', { user: { id: 'bob' }, participant_count: 1, reason: 'node_lost' }],
+    ])
   })
 })

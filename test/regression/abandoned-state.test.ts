@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { createRoomRules } from '../../src/auth/rules.ts'
 import { EmbeddedAttendances } from '../../src/backends/embedded/attendances.ts'
+import { Interests } from '../../src/core/interests.ts'
 import type { RoomStates } from '../../src/core/ports/backend.ts'
 import { Presence } from '../../src/core/presence.ts'
 import { Registry } from '../../src/core/registry.ts'
@@ -20,8 +21,20 @@ test('the store hears when a room is left by the last and when somebody is there
   const rooms = new Rooms({
     rules: createRoomRules([], ''),
     states,
-    attendances: new EmbeddedAttendances({ registry: new Registry(), room: (name) => rooms.get(name) }),
-    presence: new Presence(test.hub.clock, 0, () => {}),
+    attendances: new EmbeddedAttendances({
+      registry: new Registry(),
+      room: (name) => rooms.get(name),
+      rooms: () => rooms.byName,
+    }),
+    presence: new Presence({
+      clock: test.hub.clock,
+      maxMembers: 0,
+      count: () => 0,
+      tell: () => {},
+      announce: () => {},
+    }),
+    interests: new Interests({ head: () => 0 }, test.hub.line),
+    departed: () => {},
     maxRooms: 1,
     busyTopic: () => undefined,
   })

@@ -138,7 +138,7 @@ export class TestHub implements AsyncDisposable {
       },
       wire,
     )
-    this.hub.open(session, { rooms: [], cursor: undefined, kept: undefined, ...start })
+    this.hub.open(session, { rooms: [], cursor: undefined, former: undefined, ...start })
     return { session, wire }
   }
 

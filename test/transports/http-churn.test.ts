@@ -9,6 +9,7 @@ import { TEST_SECRET } from '../../src/testing/index.ts'
 import { testConfig } from '../../src/testing/server.ts'
 import { tokenFor } from '../../src/testing/tokens.ts'
 import { RawSocket } from '../support/raw.ts'
+import { hasFreeSeat } from '../support/seats.ts'
 import { until } from '../support/until.ts'
 
 setDefaultTimeout(600_000)
@@ -25,17 +26,18 @@ async function objects(): Promise<number> {
   return heapStats().objectCount
 }
 
-function held({ registry, rooms, resumables, backend }: Hub) {
+async function held(hub: Hub) {
+  const { registry, rooms, resumables } = hub
   return {
     connections: registry.size,
     users: registry.byUser.size,
     rooms: rooms.size,
     kept: resumables.size,
-    slots: backend.slots.reserve('a', 'x', 1),
+    seat: await hasFreeSeat(hub, 'a'),
   }
 }
 
-const NOTHING = { connections: 0, users: 0, rooms: 0, kept: 0, slots: true }
+const NOTHING = { connections: 0, users: 0, rooms: 0, kept: 0, seat: true }
 
 async function until200(raw: RawSocket): Promise<void> {
   await until(() => raw.text.includes('welcome') || raw.ended !== undefined)
@@ -105,7 +107,7 @@ test(`${CONNECTIONS} streams, polls and posts that end in every way leave nothin
   const before = await objects()
   await churn(CONNECTIONS)
   const after = await objects()
-  expect(held(hub)).toEqual(NOTHING)
+  expect(await held(hub)).toEqual(NOTHING)
   await until(() => readdirSync('/proc/self/fd').length <= descriptors + AT_ONCE)
   // Less than one object for each of them.
   expect((after - before) / CONNECTIONS).toBeLessThan(1)

@@ -3,6 +3,7 @@ import { startTestServer, type TestServer } from '../../src/testing/index.ts'
 import { post, Stream } from '../support/http.ts'
 import { payloadOf, types } from '../support/payload.ts'
 import { RawSocket } from '../support/raw.ts'
+import { hasFreeSeat } from '../support/seats.ts'
 import { until } from '../support/until.ts'
 
 setDefaultTimeout(30_000)
@@ -76,7 +77,7 @@ describe('an event stream', () => {
     for (const stream of streams) stream.leave()
     await watcher.next('user_left_room')
     await until(() => server.hub.registry.size === 1)
-    expect(server.hub.backend.slots.reserve('alice', 'x', 1)).toBe(true)
+    expect(await hasFreeSeat(server.hub, 'alice')).toBe(true)
   })
 
   test.concurrent('is refused with a status where it is refused', async () => {

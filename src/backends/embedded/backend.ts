@@ -1,8 +1,8 @@
 /** All ports for one process. */
 import type { Backend, LocalView } from '../../core/ports/backend.ts'
 import { EmbeddedAttendances } from './attendances.ts'
+import { EmbeddedDirectory } from './directory.ts'
 import { openStore, type StoreOptions } from './log/store.ts'
-import { EmbeddedSlots } from './slots.ts'
 import { EmbeddedTickets } from './tickets.ts'
 
 /**
@@ -14,7 +14,7 @@ export function createEmbeddedBackend(options: StoreOptions): (local: LocalView)
   const tickets = new EmbeddedTickets(options.clock)
   return (local) => ({
     attendances: new EmbeddedAttendances(local),
-    slots: new EmbeddedSlots(),
+    directory: new EmbeddedDirectory(local, options.clock),
     states: store.states,
     log: store.messages,
     tickets,

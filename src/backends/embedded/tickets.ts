@@ -45,10 +45,11 @@ export class EmbeddedTickets implements Tickets {
     return true
   }
 
-  keep(id: string, ttlMs: number): void {
+  keep(id: string, holder: string, ttlMs: number): void {
     const ticket = this.get(id)
+    if (ticket?.holder?.connectionId !== holder) return
     this.entries.delete(id)
-    if (ticket !== undefined && ttlMs > 0) this.add(id, ticket, ttlMs)
+    if (ttlMs > 0) this.add(id, ticket, ttlMs)
   }
 
   /** Forgets what nobody has brought in time. Called about once a second. */

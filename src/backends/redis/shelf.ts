@@ -13,15 +13,18 @@ export class RedisShelf implements Shelf {
   }
 
   async put(name: string, value: string, ttlMs: number): Promise<void> {
-    if (ttlMs <= 0) await this.take(name)
-    else await this.primary.ask((redis) => redis.set(this.keys.shelf(name), value, 'PX', Math.ceil(ttlMs)))
+    const key = this.keys.shelf(name)
+    await this.primary.ask<unknown>((redis) =>
+      ttlMs > 0 ? redis.set(key, value, 'PX', Math.ceil(ttlMs)) : redis.del(key),
+    )
+  }
+
+  async claim(name: string, value: string, ttlMs: number): Promise<string | undefined> {
+    const key = this.keys.shelf(name)
+    return (await this.primary.ask((redis) => redis.set(key, value, 'PX', Math.ceil(ttlMs), 'NX', 'GET'))) ?? undefined
   }
 
   async get(name: string): Promise<string | undefined> {
     return (await this.primary.ask((redis) => redis.get(this.keys.shelf(name)))) ?? undefined
-  }
-
-  async take(name: string): Promise<string | undefined> {
-    return (await this.primary.ask((redis) => redis.getdel(this.keys.shelf(name)))) ?? undefined
   }
 }

@@ -67,6 +67,11 @@ export interface RedisStore {
   readonly shelf: Shelf
   /** Counts, since the start. */
   readonly counters: () => RedisCounters
+  /**
+   * Waits until messages can be stored and are told. Called once.
+   * @throws BackendError (rejected) with a line for the operator; the store is closed then.
+   */
+  begin(): Promise<void>
   /** Writes what is waiting and disconnects. Can be called again. */
   close(): Promise<void>
 }
@@ -90,10 +95,10 @@ const START_PATIENCE_MS = 10_000
 const EVERYBODY = 'all'
 
 /**
- * Connects to Redis and waits until messages can be stored and are told.
- * @throws BackendError with a line for the operator.
+ * Makes a store, which begins to connect to Redis. It is used when its {@link RedisStore.begin} has ended.
+ * @throws BackendError with a line for the operator where `redis.url` is none.
  */
-export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
+export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const { clock, horizonMs, idempotencyMs, log, minReplicas } = options
   // A process that takes another one's place under the same name must not be taken for it.
   const instance = `${options.instance.replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40)}-${crypto.getRandomValues(new Uint8Array(6)).toBase64({ alphabet: 'base64url' })}`
@@ -190,29 +195,29 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
   }
 
   const messages = new RedisMessageLog({ primary, teller, line, writer, reader, recent, positions, close })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      giveUp = reject
-      const timeout = setTimeout(() => {
-        reject(
-          new BackendError(
-            `${primary.reason ?? line.standing ?? 'Redis does not answer'}. Start it, or correct redis.url.`,
-          ),
-        )
-      }, options.startPatienceMs ?? START_PATIENCE_MS)
-      const ready = async (): Promise<void> => {
-        await line.live()
-        await line.interest(EVERYBODY, true)
-        await directory.begin()
-        clearTimeout(timeout)
-      }
-      ready().then(resolve, reject)
-    })
-  } catch (error) {
-    await close()
-    throw error
+  async function begin(): Promise<void> {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        giveUp = reject
+        const timeout = setTimeout(() => {
+          const reason = primary.reason ?? line.standing ?? 'Redis does not answer'
+          reject(new BackendError(`${reason}. Start it, or correct redis.url.`))
+        }, options.startPatienceMs ?? START_PATIENCE_MS)
+        const ready = async (): Promise<void> => {
+          await line.live()
+          await line.interest(EVERYBODY, true)
+          await directory.begin()
+          clearTimeout(timeout)
+        }
+        ready().then(resolve, reject)
+      })
+    } catch (error) {
+      await close()
+      throw error
+    }
+    giveUp = (error) => log.error('redis_unusable', { reason: error.message })
   }
-  giveUp = (error) => log.error('redis_unusable', { reason: error.message })
+
   return {
     messages,
     states,
@@ -220,6 +225,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
     directory,
     tickets: new RedisTickets(primary, keys),
     shelf: new RedisShelf(primary, keys),
+    begin,
     counters: () => ({ busIgnored: hearing.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),
     close: () => messages.close(),
   }

@@ -20,6 +20,13 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 `)
 
+/** KEYS: the ticket. ARGV: who must hold it; milliseconds kept. */
+const KEEP = new Script(`
+if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
+if tonumber(ARGV[2]) > 0 then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('DEL', KEYS[1])
+`)
+
 export class RedisTickets implements Tickets {
   private readonly primary: Primary
   private readonly keys: Keys
@@ -46,10 +53,8 @@ export class RedisTickets implements Tickets {
   }
 
   /** What cannot be reached now expires by itself, so that nobody has to wait for it. */
-  async keep(id: string, ttlMs: number): Promise<void> {
-    const key = this.keys.ticket(id)
-    await this.primary
-      .ask<unknown>((redis) => (ttlMs > 0 ? redis.pexpire(key, Math.ceil(ttlMs)) : redis.del(key)))
-      .catch(() => {})
+  async keep(id: string, holder: string, ttlMs: number): Promise<void> {
+    const args = [holder, Math.ceil(ttlMs)]
+    await this.primary.ask((redis) => KEEP.run(redis, [this.keys.ticket(id)], args)).catch(() => {})
   }
 }

@@ -37,18 +37,6 @@ export interface Attendances {
   participants(room: string, limit: number): MaybePromise<readonly Participant[]>
 }
 
-/** Slots of a user, over all instances. A slot is reserved before the session exists, so that races cannot exceed the limit. */
-export interface Slots {
-  /**
-   * Reserves a slot for a connection of this user.
-   * @param limit connections allowed; 0: no limit, always reserved.
-   * @returns false where all slots are taken.
-   */
-  reserve(userId: string, connectionId: string, limit: number): MaybePromise<boolean>
-  /** Gives a slot back; a connection without one is ignored. */
-  release(userId: string, connectionId: string): void
-}
-
 /** A room's shared state: a JSON value, and a number that grows with every change. */
 export interface RoomState {
   readonly state: unknown
@@ -70,21 +58,25 @@ export interface RoomStates {
 export interface LocalView {
   readonly registry: Registry
   room(name: string): Room | undefined
+  rooms(): ReadonlyMap<string, Room>
 }
 
 /** A filled set of ports. */
 export interface Backend {
   readonly attendances: Attendances
-  readonly slots: Slots
   readonly states: RoomStates
   readonly log: MessageLog
   /** Between instances; absent where this process is the whole deployment. */
   readonly bus?: Bus
-  /** Over all instances; absent where what is in this process is everything. */
-  readonly directory?: Directory
+  readonly directory: Directory
   /** What all instances share for a while; absent where there is one. */
   readonly shelf?: Shelf
   readonly tickets: Tickets
+  /**
+   * Waits until the backend can be used. MUST be called once, before anybody comes in; absent: it can be used at once.
+   * Rejects with a line for the operator.
+   */
+  begin?(): Promise<void>
   /** Called about once a second. */
   sweep(): void
   /** Writes what is waiting and ends. Called once, when the last connection is gone. */

@@ -1,5 +1,5 @@
 /**
- * Who is connected where in a deployment of many instances: limits, lists, rooms. Every instance answers for its own
+ * Who is connected where in a deployment: limits, lists, rooms. With many instances every one answers for its own
  * connections under a lease; when it dies, others take them out. Lists and counts are read from here, and ask nobody.
  */
 import type { MaybePromise } from '../maybe-promise.ts'
@@ -13,6 +13,8 @@ export interface Seat {
   readonly deviceId: string
   /** What limits per address count by. */
   readonly addressKey: string
+  /** The connection of the same user and device that it takes over: that one's place is free for it. */
+  readonly former?: string | undefined
 }
 
 /** Connections allowed over all instances; 0: no limit. */
@@ -31,7 +33,7 @@ export interface Located {
 }
 
 export type Seating =
-  /** It has a place. `evicted` has lost his to it, and is to be closed by the instance that has him. */
+  /** It has a place. `evicted` has lost its own to it, and is to be closed by the instance that has it. */
   | { readonly seated: true; readonly evicted: Located | undefined }
   /** Which limit is reached. */
   | { readonly seated: false; readonly full: 'user' | 'address' | 'total' }
@@ -40,15 +42,28 @@ export type Seating =
 export interface Listed extends Located {
   readonly userId: string
   readonly deviceId: string
+  /** When it came, by a clock of the directory's own: together with the id the place in every list. */
+  readonly since: number
   /** As it was when it was written down, up to a minute ago; absent: it is only just opening. */
   readonly record: ConnectionRecord | undefined
   /** The rooms it is in now. */
   readonly rooms: readonly string[]
 }
 
+/** A place in a list of connections, whether that connection is still there or not. */
+export type ListPlace = Pick<Listed, 'since' | 'connectionId'>
+
+/** The order of all lists of connections. */
+export function byAge(a: ListPlace, b: ListPlace): number {
+  if (a.since !== b.since) return a.since - b.since
+  return a.connectionId < b.connectionId ? -1 : a.connectionId > b.connectionId ? 1 : 0
+}
+
 /** What connections are looked up by: at most one of these. What else is asked for, the caller sifts out. */
 export interface Lookup {
   readonly userId?: string | undefined
+  /** Whosever device it is. */
+  readonly deviceId?: string | undefined
   readonly addressKey?: string | undefined
   readonly room?: string | undefined
 }
@@ -60,8 +75,10 @@ export interface Passage {
   readonly username: string | undefined
   /** Users in the room now. */
   readonly participants: number
-  /** False: his last connection is gone with the instance that had it. True: that instance is back after all. */
+  /** True: the instance that had it was thought dead, and is back after all. */
   readonly came: boolean
+  /** Its last connection is gone with the instance that had it. */
+  readonly nodeLost: boolean
 }
 
 export interface DirectoryListener {
@@ -80,37 +97,51 @@ export interface Directory {
   listen(listener: DirectoryListener): void
 
   /** Takes a place for a connection. All instances together never give out more than the limits. */
-  reserve(seat: Seat, limits: SeatLimits): Promise<Seating>
+  reserve(seat: Seat, limits: SeatLimits): MaybePromise<Seating>
 
-  /** Gives a place back, and takes the connection out of its rooms without a word. Unknown ones are ignored. */
+  /** Gives a place back, and takes the connection out of its rooms. Unknown ones are ignored. */
   release(connectionId: string): void
+
+  /**
+   * Gives a place back that counts for limits and lists, of a connection that is gone and stays in its rooms for a while.
+   * MUST be followed by {@link release}.
+   */
+  vacate(connectionId: string): void
+
+  /**
+   * Takes a connection's place away, wherever it is: its instance closes it, as soon as it can if it does not answer now.
+   */
+  evict(connectionId: string): MaybePromise<void>
 
   /**
    * Writes a connection down that is open now, or that has changed.
    * @returns false: its place was taken meanwhile, and it MUST be closed.
    */
-  list(session: Session): Promise<boolean>
+  list(session: Session): MaybePromise<boolean>
 
-  /** The connections, oldest first. Those that come or go meanwhile may be in it or not. */
-  connections(lookup: Lookup): AsyncIterable<Listed>
+  /**
+   * The connections behind a place in pages, oldest first. Those that come or go meanwhile may be in it or not.
+   * @param after absent: from the beginning.
+   */
+  connections(lookup: Lookup, after?: ListPlace): AsyncIterable<readonly Listed[]>
 
   /** One connection, wherever it is. */
-  find(connectionId: string): Promise<Listed | undefined>
+  find(connectionId: string): MaybePromise<Listed | undefined>
 
   /** Connections of a user, over all instances. */
-  connectionsOf(userId: string): Promise<number>
+  connectionsOf(userId: string): MaybePromise<number>
 
   /** Connections in a room, over all instances. */
-  connectionsIn(room: string): Promise<number>
+  connectionsIn(room: string): MaybePromise<number>
 
   /** Rooms with somebody in them, in the order of their names. */
-  rooms(after: string | undefined, limit: number): Promise<readonly string[]>
+  rooms(after: string | undefined, limit: number): MaybePromise<readonly string[]>
 
   /** How many there are over all instances. */
-  totals(): Promise<{ readonly connections: number; readonly users: number; readonly rooms: number }>
+  totals(): MaybePromise<{ readonly connections: number; readonly users: number; readonly rooms: number }>
 
   /** The instances that are alive, this one among them. */
-  instances(): Promise<readonly string[]>
+  instances(): MaybePromise<readonly string[]>
 
   /** Stops answering for connections, at once instead of when the lease is over. Called when the last is gone. */
   close(): MaybePromise<void>

@@ -5,7 +5,10 @@ import type { MaybePromise } from '../maybe-promise.ts'
 export interface Shelf {
   /** Puts something down under a name, in place of what was there. */
   put(name: string, value: string, ttlMs: number): MaybePromise<void>
+  /**
+   * Puts something down where nothing is under that name. Of several who do so one succeeds.
+   * @returns what was there; `undefined`: it is put down.
+   */
+  claim(name: string, value: string, ttlMs: number): MaybePromise<string | undefined>
   get(name: string): MaybePromise<string | undefined>
-  /** Gets something and removes it: of several who take it, one has it. */
-  take(name: string): MaybePromise<string | undefined>
 }

@@ -26,6 +26,9 @@ export interface Tickets {
    * @returns whether it was replaced.
    */
   pass(id: string, from: string | undefined, ticket: Ticket, ttlMs: number): MaybePromise<boolean>
-  /** Keeps a ticket for `ttlMs` from now; 0: forgets it. One that is not there is ignored. */
-  keep(id: string, ttlMs: number): MaybePromise<void>
+  /**
+   * Keeps a ticket for `ttlMs` from now; 0: forgets it. One that is not there, or that another connection than `holder`
+   * has got meanwhile, is left alone.
+   */
+  keep(id: string, holder: string, ttlMs: number): MaybePromise<void>
 }

@@ -32,7 +32,7 @@ async function processes(count: number, own = server) {
 const limited = (limits: Partial<SeatLimits>): SeatLimits => ({ ...UNLIMITED, ...limits })
 
 async function listed(process: Process, lookup: Lookup = {}): Promise<Listed[]> {
-  return await Array.fromAsync(process.directory.connections(lookup))
+  return (await Array.fromAsync(process.directory.connections(lookup))).flat()
 }
 
 /** As if its lease had run out a while ago, which takes 15 seconds. */
@@ -258,7 +258,7 @@ describe('an instance that is gone', () => {
     await until(() => away.evicted.length > 0)
     expect(away.evicted).toEqual([bob.connectionId])
     expect(away.passages).toEqual([
-      { room: 'lobby', userId: 'alice', username: undefined, participants: 1, came: true },
+      { room: 'lobby', userId: 'alice', username: undefined, participants: 1, came: true, nodeLost: false },
     ])
     expect((await listed(one)).map(({ connectionId }) => connectionId).sort()).toEqual(
       [alice.connectionId, newcomer.connectionId].sort(),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from 'bun:test'
-import { openRedisStore } from '../../../src/backends/redis/store.ts'
+import { createRedisStore } from '../../../src/backends/redis/store.ts'
 import { silentLog } from '../../../src/core/log.ts'
 import { CONTRACT_OPTIONS, logContract } from '../../contracts/log.ts'
 import { RedisServer } from '../../kit/redis.ts'
@@ -25,7 +25,8 @@ logContract('the log in Redis', async () => {
   const options = { ...CONTRACT_OPTIONS, url: server.url, prefix, minReplicas: 0, maxStateBytes: 65_536 }
   return {
     open: async () => {
-      const { messages } = await openRedisStore({ ...options, instance: `i${++instances}`, clock, log: silentLog })
+      const { messages, begin } = createRedisStore({ ...options, instance: `i${++instances}`, clock, log: silentLog })
+      await begin()
       await Promise.all(TOPICS.map((topic) => messages.interest(topic, true)))
       return messages
     },

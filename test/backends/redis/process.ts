@@ -38,7 +38,7 @@ export class Process implements AsyncDisposable {
 
   private constructor(instance: Instance) {
     this.instance = instance
-    this.directory.attach({ registry: this.registry, room: (name) => this.rooms.get(name) })
+    this.directory.attach({ registry: this.registry, room: (name) => this.rooms.get(name), rooms: () => this.rooms })
     this.directory.listen({
       onPassage: (passage) => this.passages.push(passage),
       onEvicted: (connectionId) => {

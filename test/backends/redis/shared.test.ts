@@ -47,13 +47,15 @@ describe('tickets', () => {
   })
 
   test('end with their time, which can be given anew', async () => {
-    await one.store.tickets.add('t2', ticket(), 1000)
-    await two.store.tickets.keep('t2', 5000)
+    await one.store.tickets.add('t2', ticket(), 30_000)
+    await one.store.tickets.pass('t2', undefined, ticket('phone'), 1000)
+    await one.store.tickets.keep('t2', 'laptop', 0)
+    await two.store.tickets.keep('t2', 'phone', 5000)
     await server.age(prefix, 2000)
-    expect(await one.store.tickets.get('t2')).toEqual(ticket())
-    await two.store.tickets.keep('t2', 0)
+    expect(await one.store.tickets.get('t2')).toEqual(ticket('phone'))
+    await two.store.tickets.keep('t2', 'phone', 0)
     expect(await one.store.tickets.get('t2')).toBeUndefined()
-    await two.store.tickets.keep('unknown', 5000)
+    await two.store.tickets.keep('unknown', 'phone', 5000)
     expect(await one.store.tickets.get('unknown')).toBeUndefined()
     await one.store.tickets.add('t3', ticket(), 1000)
     await server.age(prefix, 1001)
@@ -73,9 +75,11 @@ describe('the shelf', () => {
     expect(await two.store.shelf.get('b')).toBeUndefined()
   })
 
-  test('gives a thing to one of those who take it', async () => {
-    await one.store.shelf.put('c', 'x', 5000)
-    const taken = await Promise.all(Array.from({ length: 10 }, (_, n) => [one, two][n % 2]?.store.shelf.take('c')))
-    expect(taken.filter((value) => value !== undefined)).toEqual(['x'])
+  test('takes one of several under a name, and tells the others which', async () => {
+    const claims = Array.from({ length: 10 }, (_, n) => [one, two][n % 2]?.store.shelf.claim('c', `${n}`, 5000))
+    const answers = await Promise.all(claims)
+    const winner = String(answers.indexOf(undefined))
+    expect(answers.toSorted()).toEqual([...Array(9).fill(winner), undefined])
+    expect(await two.store.shelf.get('c')).toBe(winner)
   })
 })

@@ -1,5 +1,5 @@
 /** Stores in Redis for tests: each with a prefix of its own, instances that share it, a clock that a test moves. */
-import { openRedisStore, type RedisStore, type RedisStoreOptions } from '../../../src/backends/redis/store.ts'
+import { createRedisStore, type RedisStore, type RedisStoreOptions } from '../../../src/backends/redis/store.ts'
 import type { Clock } from '../../../src/core/clock.ts'
 import type { Log } from '../../../src/core/log.ts'
 import type { Appended, Entry, LogGap, StoredMessage } from '../../../src/core/ports/log.ts'
@@ -61,7 +61,7 @@ export class Instance implements AsyncDisposable {
 
   static async open(options: Partial<RedisStoreOptions> & { url: string; prefix: string }): Promise<Instance> {
     const lines: Line[] = []
-    const store = await openRedisStore({
+    const store = createRedisStore({
       minReplicas: 0,
       instance: `i${++counter}`,
       idempotencyMs: 120_000,
@@ -71,7 +71,9 @@ export class Instance implements AsyncDisposable {
       log: recordingLog(lines),
       ...options,
     })
-    return new Instance(store, lines)
+    const instance = new Instance(store, lines)
+    await store.begin()
+    return instance
   }
 
   get messages(): RedisStore['messages'] {

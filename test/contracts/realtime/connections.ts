@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { RefusedError } from '../../../src/testing/index.ts'
 import { names } from '../../support/names.ts'
 import { payloadOf, types } from '../../support/payload.ts'
+import { until } from '../../support/until.ts'
 import type { Place } from '../realtime.ts'
 
 const CURSOR = expect.stringMatching(/^\d{16}$/)
@@ -152,8 +153,11 @@ export function connectionTests({ driver, connect, host }: Place): void {
       await watcher.next('user_joined_room')
       await client.close()
       await watcher.next('user_left_room')
-      const ack = await watcher.request({ type: 'note', to: { user_id: alice }, payload: 1 })
-      expect(ack.payload).toMatchObject({ online: 0 })
+      const online = async () => {
+        const ack = await watcher.request({ type: 'note', to: { user_id: alice }, payload: 1 })
+        return payloadOf(ack)['online']
+      }
+      await until(async () => (await online()) === 0)
     })
   })
 

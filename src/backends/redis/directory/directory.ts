@@ -6,6 +6,7 @@ import type {
   Directory,
   DirectoryListener,
   Listed,
+  ListPlace,
   Lookup,
   Seat,
   Seating,
@@ -20,7 +21,8 @@ import { attendance } from './attendance.ts'
 import { Lease } from './lease.ts'
 import { Lists } from './lists.ts'
 import { OwedLeaves } from './owed-leaves.ts'
-import { ENTER, LEAVE, LIST, RELEASE, RESERVE, RETURN, UNSEATED } from './scripts.ts'
+import { leavesOf } from './passages.ts'
+import { ENTER, LEAVE, LIST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
 import { Sweeper } from './sweeper.ts'
 
 export interface RedisDirectoryOptions {
@@ -63,6 +65,8 @@ export class RedisDirectory implements Directory, Attendances {
   /** Those that are being asked for: Redis may know of them before this process does. */
   private readonly reserving = new Set<string>()
   private readonly releasing = new Set<string>()
+  /** Those that are gone and stay in their rooms for a while. */
+  private readonly vacated = new Set<string>()
   private readonly owed: OwedLeaves
   private limits = NO_LIMITS
   private mismatches = 0
@@ -85,7 +89,7 @@ export class RedisDirectory implements Directory, Attendances {
     this.owed = new OwedLeaves(this.lease, (leave, participants) => {
       const { room, userId, connectionId } = leave
       const username = this.local.registry.get(connectionId)?.identity.username
-      this.listener.onPassage({ room, userId, username, participants, came: false })
+      this.listener.onPassage({ room, userId, username, participants, came: false, nodeLost: false })
     })
     this.sweeper = new Sweeper({
       lease: this.lease,
@@ -122,12 +126,12 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   async reserve(seat: Seat, limits: SeatLimits): Promise<Seating> {
-    const { connectionId, userId, deviceId, addressKey } = seat
+    const { connectionId, userId, deviceId, addressKey, former = '' } = seat
     const { perUser, perUserPolicy, perAddress, total } = limits
     this.limits = limits
     this.reserving.add(connectionId)
     try {
-      const args = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy]
+      const args = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy, former]
       const [outcome, evicted = '', instance = ''] = (await this.lease.run(RESERVE, args)) as string[]
       if (outcome !== undefined && outcome !== 'evicted')
         return { seated: false, full: outcome as 'user' | 'address' | 'total' }
@@ -143,7 +147,19 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   release(connectionId: string): void {
-    if (this.seats.delete(connectionId)) this.free(connectionId)
+    const isSeated = this.seats.delete(connectionId)
+    if (this.vacated.delete(connectionId) || isSeated) this.free(connectionId)
+  }
+
+  vacate(connectionId: string): void {
+    if (!this.seats.delete(connectionId)) return
+    this.vacated.add(connectionId)
+    // If Redis cannot be told now, the place is free when the stay is over.
+    this.lease.run(VACATE, [connectionId]).catch(() => {})
+  }
+
+  async evict(connectionId: string): Promise<void> {
+    await this.lease.run(VACATE, [connectionId])
   }
 
   async list(session: Session): Promise<boolean> {
@@ -183,8 +199,8 @@ export class RedisDirectory implements Directory, Attendances {
     return this.lists.participants(room, limit)
   }
 
-  connections(lookup: Lookup): AsyncIterable<Listed> {
-    return this.lists.connections(lookup)
+  connections(lookup: Lookup, after?: ListPlace): AsyncIterable<readonly Listed[]> {
+    return this.lists.connections(lookup, after)
   }
 
   find(connectionId: string): Promise<Listed | undefined> {
@@ -215,7 +231,7 @@ export class RedisDirectory implements Directory, Attendances {
   async close(): Promise<void> {
     clearInterval(this.timer)
     this.sweeper.stop()
-    for (const connectionId of [...this.seats.keys()]) this.release(connectionId)
+    for (const connectionId of [...this.seats.keys(), ...this.vacated]) this.release(connectionId)
     await this.flush()
     // Where that fails the lease runs out.
     await this.lease.end().catch(() => this.lease.stop())
@@ -243,12 +259,14 @@ export class RedisDirectory implements Directory, Attendances {
     const all = [...this.releasing]
     for (let n = 0; n < all.length; n += RELEASE_STEP) {
       const some = all.slice(n, n + RELEASE_STEP)
+      let left: readonly string[]
       try {
-        await this.lease.run(RELEASE, some)
+        left = (await this.lease.run(RELEASE, some)) as string[]
       } catch {
         return
       }
       for (const connectionId of some) this.releasing.delete(connectionId)
+      for (const leave of leavesOf(left)) this.listener.onPassage({ ...leave, nodeLost: false })
     }
   }
 
@@ -276,7 +294,8 @@ export class RedisDirectory implements Directory, Attendances {
 
   /** What Redis has of this instance should be what is here; what failed half-way is put right. */
   private compare(count: number): void {
-    this.mismatches = count === this.seats.size + this.releasing.size ? 0 : this.mismatches + 1
+    const known = this.seats.size + this.vacated.size + this.releasing.size
+    this.mismatches = count === known ? 0 : this.mismatches + 1
     if (this.mismatches <= MAX_MISMATCHES) return
     this.mismatches = 0
     this.options.log.info('redis_directory_mended', { listed: count, connections: this.seats.size })
@@ -300,7 +319,8 @@ export class RedisDirectory implements Directory, Attendances {
   private async strangers(): Promise<readonly string[]> {
     const listed = await this.lists.ownedBy(this.options.instance)
     for (const connectionId of listed) {
-      if (!this.seats.has(connectionId) && !this.reserving.has(connectionId)) this.releasing.add(connectionId)
+      const known = this.seats.has(connectionId) || this.vacated.has(connectionId) || this.reserving.has(connectionId)
+      if (!known) this.releasing.add(connectionId)
     }
     return listed
   }
@@ -331,6 +351,7 @@ export class RedisDirectory implements Directory, Attendances {
         username,
         participants: Number(reply[n + 1]),
         came: true,
+        nodeLost: false,
       })
     }
   }

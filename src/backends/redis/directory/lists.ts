@@ -1,7 +1,7 @@
 /** Reads the directory: who is connected where, who is in which room. */
 import type { Redis } from 'ioredis'
 import type { Participant } from '../../../core/ports/backend.ts'
-import type { Listed, Lookup } from '../../../core/ports/directory.ts'
+import { byAge, type Listed, type ListPlace, type Lookup } from '../../../core/ports/directory.ts'
 import type { ConnectionRecord } from '../../../core/records.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
@@ -82,52 +82,69 @@ export class Lists {
     return found
   }
 
-  async *connections({ userId, addressKey, room }: Lookup): AsyncIterable<Listed> {
-    if (userId !== undefined) yield* this.ofUser(userId)
-    else if (addressKey !== undefined) yield* await this.ofAddress(addressKey)
-    else if (room !== undefined) yield* this.inRoom(room)
-    else yield* this.everybody()
+  async *connections(lookup: Lookup, after: ListPlace | undefined): AsyncIterable<readonly Listed[]> {
+    for await (const ids of this.pagesOf(lookup, after)) yield await this.read(ids, lookup)
   }
 
-  private async *ofUser(userId: string): AsyncIterable<Listed> {
-    yield* await this.read(await this.primary.ask((redis) => redis.zrange(this.key('u:', userId), '0', '-1')))
+  /** Who may be meant, in the order of the list. */
+  private async *pagesOf({ userId, addressKey, room }: Lookup, after?: ListPlace): AsyncIterable<readonly string[]> {
+    let places: ListPlace[]
+    if (userId !== undefined) places = await this.ofUser(userId)
+    else if (addressKey !== undefined) places = await this.ofAddress(addressKey)
+    else if (room !== undefined) places = await this.inRoom(room)
+    else {
+      yield* this.everybody(after)
+      return
+    }
+    const ids = behind(places, after).map(({ connectionId }) => connectionId)
+    for (let n = 0; n < ids.length; n += PAGE) yield ids.slice(n, n + PAGE)
   }
 
-  private async ofAddress(addressKey: string): Promise<Listed[]> {
-    const found = await this.read(await this.primary.ask((redis) => redis.smembers(this.key('a:', addressKey))))
-    return found.sort((a, b) => (a.record?.connected_at ?? 0) - (b.record?.connected_at ?? 0))
+  private async ofUser(userId: string): Promise<ListPlace[]> {
+    return placesOf(await this.primary.ask((redis) => redis.zrange(this.key('u:', userId), '0', '-1', 'WITHSCORES')))
   }
 
-  private async *inRoom(room: string): AsyncIterable<Listed> {
+  private async ofAddress(addressKey: string): Promise<ListPlace[]> {
+    const ids = await this.primary.ask((redis) => redis.smembers(this.key('a:', addressKey)))
+    return await this.read(ids)
+  }
+
+  private async inRoom(room: string): Promise<ListPlace[]> {
+    const places: ListPlace[] = []
     for (let n = 0; ; n += PAGE) {
       const users = await this.primary.ask((redis) => redis.zrange(this.key('m:', room), `${n}`, `${n + PAGE - 1}`))
-      const connections = await this.primary.ask((redis) =>
-        Promise.all(users.map((userId) => redis.zrange(this.key('u:', userId), '0', '-1'))),
+      const found = await this.primary.ask((redis) =>
+        Promise.all(users.map((userId) => redis.zrange(this.key('u:', userId), '0', '-1', 'WITHSCORES'))),
       )
-      for (const listed of await this.read(connections.flat())) if (listed.rooms.includes(room)) yield listed
-      if (users.length < PAGE) return
+      for (const each of found) places.push(...placesOf(each))
+      if (users.length < PAGE) return places
     }
   }
 
-  private async *everybody(): AsyncIterable<Listed> {
-    for (let after = '-inf'; ; ) {
-      const page = await this.primary.ask((redis) =>
-        redis.zrange(this.key('', 'connections'), after, '+inf', 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES'),
+  private async *everybody(after: ListPlace | undefined): AsyncIterable<readonly string[]> {
+    for (let last = after; ; ) {
+      const from = last === undefined ? '-inf' : `${last.since}`
+      const page = placesOf(
+        await this.primary.ask((redis) =>
+          redis.zrange(this.key('', 'connections'), from, '+inf', 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES'),
+        ),
       )
-      yield* await this.read(page.filter((_, place) => place % 2 === 0))
-      if (page.length < 2 * PAGE) return
-      after = `(${page.at(-1)}`
+      const ids = behind(page, last).map(({ connectionId }) => connectionId)
+      if (ids.length > 0) yield ids
+      if (page.length < PAGE || ids.length === 0) return
+      last = page.at(-1)
     }
   }
 
-  private async read(connectionIds: readonly string[]): Promise<Listed[]> {
+  private async read(connectionIds: readonly string[], { room }: Lookup = {}): Promise<Listed[]> {
     const hashes = await this.primary.ask((redis) =>
       readAll(
         redis,
         connectionIds.map((id) => this.key('c:', id)),
       ),
     )
-    return connectionIds.flatMap((id, place) => listedOf(id, hashes[place] ?? {}))
+    const found = connectionIds.flatMap((id, place) => listedOf(id, hashes[place] ?? {}))
+    return room === undefined ? found : found.filter(({ rooms }) => rooms.includes(room))
   }
 
   private key(kind: string, name: string): string {
@@ -141,10 +158,23 @@ async function readAll(redis: Redis, keys: readonly string[]): Promise<Record<st
 }
 
 function listedOf(connectionId: string, hash: Record<string, string>): Listed[] {
-  const { i: instance, u: userId, v: deviceId = '', j: record } = hash
-  // It went while the list was being read.
-  if (instance === undefined || userId === undefined) return []
+  const { i: instance, u: userId, v: deviceId = '', j: record, s: since, x: vacated } = hash
+  // It went while the list was being read, or is gone and stays in its rooms for a while.
+  if (instance === undefined || userId === undefined || vacated !== undefined) return []
   const rooms = Object.keys(hash).flatMap((field) => (field.startsWith('r:') ? [field.slice(2)] : []))
   const parsed = record === undefined || record === '' ? undefined : (JSON.parse(record) as ConnectionRecord)
-  return [{ connectionId, instance, userId, deviceId, record: parsed && { ...parsed, rooms }, rooms }]
+  const listed = { connectionId, instance, userId, deviceId, since: Number(since), rooms }
+  return [{ ...listed, record: parsed && { ...parsed, rooms } }]
+}
+
+/** Reads names with their scores. */
+function placesOf(reply: readonly string[]): ListPlace[] {
+  const places = []
+  for (let n = 0; n < reply.length; n += 2) places.push({ connectionId: reply[n] ?? '', since: Number(reply[n + 1]) })
+  return places
+}
+
+function behind(places: readonly ListPlace[], after: ListPlace | undefined): ListPlace[] {
+  const wanted = after === undefined ? [...places] : places.filter((place) => byAge(place, after) > 0)
+  return wanted.sort(byAge)
 }

@@ -88,6 +88,17 @@ local function unseat(connection, owner)
   if redis.call('EXISTS', key('u:', user)) == 0 then redis.call('SREM', prefix .. 'users', user) end
 end
 
+-- Its place is somebody else's: what counts for limits and lists goes, where it stands and whose it is stays.
+local function vacate(connection)
+  local seats = redis.call('HMGET', key('c:', connection), 'u', 'a')
+  if not seats[1] then return end
+  redis.call('ZREM', key('u:', seats[1]), connection)
+  redis.call('SREM', key('a:', seats[2]), connection)
+  redis.call('ZREM', prefix .. 'connections', connection)
+  redis.call('HSET', key('c:', connection), 'x', '1')
+  if redis.call('EXISTS', key('u:', seats[1])) == 0 then redis.call('SREM', prefix .. 'users', seats[1]) end
+end
+
 local function leaveAll(connection)
   local passages = {}
   local fields = redis.call('HGETALL', key('c:', connection))
@@ -136,21 +147,23 @@ return redis.call('SCARD', key('o:', instance))
 `)
 
 /**
- * ARGV: head; connection, user, device, address; limits per user, per address, in total; `close_oldest` or not.
- * Answers nothing, or the limit reached, or who has lost his place and where he is.
+ * ARGV: head; connection, user, device, address; limits per user, per address, in total; `close_oldest` or not; the
+ * connection that it takes over, or nothing. Answers nothing, or the limit reached, or who has lost his place and where he is.
  */
 export const RESERVE = new Script(`${HEAD}${SEATS}
 if not held() then return '${LOST}' end
 local connection, user, device, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 -- Asked again because the first answer was lost.
 if redis.call('HGET', key('c:', connection), 'i') == instance then return {} end
+local former = redis.call('HMGET', key('c:', ARGV[12]), 'u', 'v')
+if former[1] == user and former[2] == device then vacate(ARGV[12]) end
 local full = limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
 local evicted, place
 if full == 'user' and ARGV[11] == 'close_oldest' then
   evicted = redis.call('ZRANGE', key('u:', user), 0, 0)[1]
   place = redis.call('HGET', key('c:', evicted), 'i')
+  vacate(evicted)
   redis.call('ZREM', key('u:', user), evicted)
-  if place then redis.call('HSET', key('c:', evicted), 'x', '1') end
 elseif full then
   return { full }
 end
@@ -194,14 +207,27 @@ end
 return answer
 `)
 
-/** ARGV: head; connections. Takes them out, with their rooms; nobody is told. */
+/**
+ * ARGV: head; connections. Takes them out, with their rooms. Answers room, user, name, participants of those that are left
+ * by their user with that: others were not told of them, because Redis could not be told when they went.
+ */
 export const RELEASE = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
+local passages = {}
 for i = 4, #ARGV do
   local owner = redis.call('HGET', key('c:', ARGV[i]), 'i')
-  if owner == instance then leaveAll(ARGV[i]) end
+  if owner == instance then
+    for _, value in ipairs(leaveAll(ARGV[i])) do passages[#passages + 1] = value end
+  end
   if owner == instance or not owner then unseat(ARGV[i], instance) end
 end
+return passages
+`)
+
+/** ARGV: head; connection. Frees what counts for limits and lists, of any instance's connection. */
+export const VACATE = new Script(`${HEAD}${SEATS}
+if not held() then return '${LOST}' end
+vacate(ARGV[4])
 return 'done'
 `)
 

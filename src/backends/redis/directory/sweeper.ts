@@ -4,6 +4,7 @@ import type { Passage } from '../../../core/ports/directory.ts'
 import { reasonOf } from '../failures.ts'
 import type { Lease } from './lease.ts'
 import type { Lists } from './lists.ts'
+import { leavesOf } from './passages.ts'
 import { SWEEP } from './scripts.ts'
 
 export interface SweeperOptions {
@@ -54,11 +55,7 @@ export class Sweeper {
       const [count, ...passages] = (await lease.run(SWEEP, [instance])) as [number, ...string[]]
       left = count
       if (count >= 0) swept++
-      for (let n = 0; n < passages.length; n += 4) {
-        const [room = '', userId = '', name = '', participants = '0'] = passages.slice(n, n + 4)
-        const username = name === '' ? undefined : name
-        onPassage({ room, userId, username, participants: Number(participants), came: false })
-      }
+      for (const passage of leavesOf(passages)) onPassage({ ...passage, nodeLost: true })
     }
     if (swept > 0) log.warn('redis_instance_swept', { instance, connections: swept })
   }

@@ -1,0 +1,10 @@
+import { setDefaultTimeout } from 'bun:test'
+import { clusterDriver } from './cluster.ts'
+import { realtimeContract } from './realtime.ts'
+
+setDefaultTimeout(30_000)
+
+realtimeContract(clusterDriver({ format: 'json', envelope: 'payload' }))
+realtimeContract(clusterDriver({ format: 'msgpack', envelope: 'payload' }))
+realtimeContract(clusterDriver({ transport: 'sse', format: 'json', envelope: 'payload' }))
+realtimeContract(clusterDriver({ transport: 'poll', format: 'json', envelope: 'payload' }))
