@@ -8,7 +8,6 @@ import { createRoomRules } from './auth/rules.ts'
 import { TicketOffice } from './auth/tickets.ts'
 import { createVerifier } from './auth/verify.ts'
 import { createEmbeddedBackend } from './backends/embedded/backend.ts'
-import { createRedisBackend } from './backends/redis/backend.ts'
 import { type Config, type ConfigInput, configFrom } from './config.ts'
 import { type Application, emptyApplication } from './core/application.ts'
 import { type Clock, systemClock } from './core/clock.ts'
@@ -226,18 +225,22 @@ function backendFor(config: Config, clock: Clock, log: Log): (local: LocalView) 
   if (redis.url === undefined) {
     return createEmbeddedBackend({ ...common, path: store.path, durability: store.durability })
   }
-  return createRedisBackend({
+  // Its client takes as long to load as all the rest: nobody waits for it who has no use for it.
+  const redisBackend = require('./backends/redis/backend.ts') as typeof import('./backends/redis/backend.ts')
+  return redisBackend.createRedisBackend({
     ...common,
     url: redis.url,
     prefix: redis.prefix,
     minReplicas: redis.min_replicas,
     instance: hostname(),
-    maxMessageBytes: limits.max_message_bytes * MAX_STORED_GROWTH + MAX_STORED_HEAD_BYTES,
+    maxMessageBytes: Math.max(MIN_BUS_BYTES, limits.max_message_bytes * MAX_STORED_GROWTH + MAX_STORED_HEAD_BYTES),
   })
 }
 
 /** How much longer a frame can get as the JSON in which it is stored: an escaped control character is six bytes. */
 const MAX_STORED_GROWTH = 6
+/** 8 MiB: what other instances answer, such as a poll that they hold, is longer than one message. */
+const MIN_BUS_BYTES = 8 * 1024 * 1024
 /** Bytes of what the server adds to a frame: names of 256 characters, its cursor, its place in the log. */
 const MAX_STORED_HEAD_BYTES = 16_384
 

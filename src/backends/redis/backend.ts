@@ -4,6 +4,7 @@ import { createRedisStore, type RedisStore, type RedisStoreOptions } from './sto
 
 /**
  * Connects to Redis and fills the ports with it.
+ * @public required, not imported, by `app.ts`
  * @throws BackendError with a line for the operator where `redis.url` is none.
  */
 export function createRedisBackend(options: RedisStoreOptions): (local: LocalView) => Backend {
