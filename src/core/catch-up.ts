@@ -10,7 +10,7 @@ import { allReady, type MaybePromise, whenReady } from './maybe-promise.ts'
 import type { Message } from './message.ts'
 import { mergePages, PAGE, toPage } from './page.ts'
 import type { MessageLog } from './ports/log.ts'
-import { isRecoverable } from './recoverable.ts'
+import { type Completeness, isRecoverable, isStillThere } from './recoverable.ts'
 import type { Session } from './session.ts'
 import { parseLogTopic, roomLog, userLog } from './stored-topics.ts'
 import { Row, Tails } from './tails.ts'
@@ -136,6 +136,11 @@ export class CatchUp {
     return { from, position, replayed, recovered: gaps.length === 0 && sources.some(({ judged }) => judged), gaps }
   }
 
+  /** Where a client that fetches begins. The others are gated, and the plan is run. */
+  begin(session: Session, { from, position, gaps }: Plan): void {
+    session.fetching?.begin(from, position, new Set(gaps.map(({ room }) => topicOf(session, room))))
+  }
+
   /** Closes the gate: the session hears nothing live until {@link run} has brought it level. */
   gate(session: Session, position: number): void {
     const former = session.gate
@@ -215,12 +220,18 @@ export class CatchUp {
   /** What a client that fetches has not had yet: what was delivered after its position, one page of it. */
   async fetch(session: Session, fetching: Fetching, after: number): Promise<Batch> {
     const topics = topicsOf(session, fetching.from)
-    const missing = fetching.begun ? await this.missing(topics, after) : undefined
+    const { begun, told } = fetching
     fetching.begun = true
+    // Of the first fetch the plan has said what is missing: only what was removed since is new.
+    const asked = [...topics].filter(([topic]) => begun || !told.has(topic))
+    const look = () => this.missing(asked, after, begun ? isRecoverable : isStillThere)
+    const before = await look()
     const upTo = this.deps.line.delivered
     // A position from the future would hide everything until then.
-    const start = missing === undefined ? after : Math.min(after, upTo)
+    const start = before === undefined ? after : Math.min(after, upTo)
     const page = await this.read(session, topics, start, upTo)
+    // The log may have removed something while it was waited for.
+    const missing = before ?? (await look())
     const { more } = page
     const cursor = more ? page.last : Math.max(upTo, start)
     const messages = page.messages.filter((message) => !fetching.skips(message.cursor ?? 0))
@@ -228,11 +239,15 @@ export class CatchUp {
   }
 
   /** Topics of which something after a position is not there any more. */
-  private async missing(topics: ReadonlyMap<string, number>, after: number): Promise<string[] | undefined> {
+  private async missing(
+    topics: readonly (readonly [topic: string, from: number])[],
+    after: number,
+    isThere: (position: number, known: Completeness) => boolean,
+  ): Promise<string[] | undefined> {
     const missing: string[] = []
     for (const [topic, from] of topics) {
       const position = Math.max(after, from)
-      if (!isRecoverable(position, await this.deps.log.completeness(topic, position))) missing.push(topic)
+      if (!isThere(position, await this.deps.log.completeness(topic, position))) missing.push(topic)
     }
     return missing.length === 0 ? undefined : missing
   }

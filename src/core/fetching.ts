@@ -15,11 +15,14 @@ export class Fetching {
   given = 0
   /** Whether something was fetched yet: before, the plan of the session says what is missing. */
   begun = false
+  /** Topics of which the plan says it. */
+  told: ReadonlySet<string> = new Set()
   private own: number[] = []
 
   /** Begins at a position, or begins anew at another. */
-  begin(from: ReadonlyMap<string, number>, position: number): void {
+  begin(from: ReadonlyMap<string, number>, position: number, told: ReadonlySet<string>): void {
     this.from = from
+    this.told = told
     this.position = position
     this.given = Math.max(this.given, position)
     this.begun = false

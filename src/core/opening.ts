@@ -79,7 +79,7 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   try {
     sources = await sourcesOf(hub, session, start, outcomes)
     plan = await hub.catchUp.plan(session, sources)
-    session.fetching?.begin(plan.from, plan.position)
+    hub.catchUp.begin(session, plan)
     await hub.inbox.begin(session, start.cursor)
   } catch (error) {
     // Nobody would take a session that is refused out of rooms to which it is not subscribed.

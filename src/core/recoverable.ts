@@ -23,3 +23,8 @@ export function completeFrom(known: Completeness): number {
 export function isRecoverable(position: number, known: Completeness): boolean {
   return position >= completeFrom(known) && position <= Math.max(known.last, known.now)
 }
+
+/** Whether nothing was removed that came after it. Asked where all else is known: the position was looked at before. */
+export function isStillThere(position: number, { trimmed }: Pick<Completeness, 'trimmed'>): boolean {
+  return position >= trimmed
+}

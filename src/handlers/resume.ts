@@ -20,7 +20,7 @@ export function resume(hub: Hub): BuiltIn {
     const { recovered, gaps } = plan
     if (session.fetching !== undefined) {
       // It reads by itself: it is told from where.
-      session.fetching.begin(plan.from, plan.position)
+      hub.catchUp.begin(session, plan)
       exchange.answer('resumed', { recovered, replayed: plan.replayed, cursor: formatCursor(plan.position), gaps })
       return
     }

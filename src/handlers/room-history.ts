@@ -4,7 +4,7 @@ import type { Hub } from '../core/hub.ts'
 import { Message } from '../core/message.ts'
 import { PAGE, toPage } from '../core/page.ts'
 import type { StoredMessage } from '../core/ports/log.ts'
-import { isRecoverable } from '../core/recoverable.ts'
+import { isRecoverable, isStillThere } from '../core/recoverable.ts'
 import type { Room } from '../core/room.ts'
 import { roomLog } from '../core/stored-topics.ts'
 
@@ -49,6 +49,9 @@ export class RoomHistory {
       const upTo = this.head
       const read = log.read({ topics: [topic] }, at, upTo, PAGE)
       const { rows, more } = toPage(read instanceof Promise ? await read : read)
+      // The room may have removed something while it was waited for.
+      const known = log.completeness(topic, at)
+      if (!isStillThere(at, known instanceof Promise ? await known : known)) this.recovered = false
       this.send(rows)
       at = rows.at(-1)?.cursor ?? at
       if (!more && this.head === upTo) return

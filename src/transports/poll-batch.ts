@@ -55,7 +55,11 @@ export function takeBatch(
     }
     return true
   }
-  if (batch.gap !== undefined) add(gapFrame(batch.gap, after, encoding, clock))
+  if (batch.gap !== undefined) {
+    // What was said before, such as `welcome`, comes before.
+    if (!takeWaiting(batch.gap.position + 1)) return { cursor: after, messages, stored, waiting: taken }
+    add(gapFrame(batch.gap, after, encoding, clock))
+  }
   let cursor = batch.gap?.position ?? after
   for (const message of batch.messages) {
     const at = message.cursor ?? 0

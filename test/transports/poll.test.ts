@@ -203,7 +203,7 @@ describe('a session that polls', () => {
   })
 
   test.concurrent('that has ended is followed by a new one with its rooms, from the cursor on', async () => {
-    await using server = await startTestServer({ config: { ...KEPT, poll: { grace_ms: 100 } } })
+    await using server = await startTestServer({ config: { ...KEPT, poll: { grace_ms: 1000 } } })
     const { poller, first } = await Poller.open(server, { user: 'alice', device: 'd' })
     const { connectionId } = poller
     const join = { connection_id: connectionId, type: 'join_room', payload: { room: 'kept' } }
