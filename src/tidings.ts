@@ -171,12 +171,17 @@ class Builder {
   }
 }
 
+/** Longest path of a field that is told: keys may be the client's own words, and no error gives those back at length. */
+const MAX_PATH_LENGTH = 64
+
 function payloadCheck(schema: TSchema): (payload: unknown) => PayloadProblem | undefined {
   const validator = Compile(schema)
   return (payload) => {
     if (validator.Check(payload)) return undefined
-    const [first] = validator.Errors(payload)
-    const path = (first?.instancePath ?? '').replaceAll('/', '.')
-    return { field: `payload${path}`, message: first?.message ?? 'does not match the schema' }
+    const problems = validator.Errors(payload)
+    // A property too many is "schema is false" first, and told in words after that.
+    const problem = problems.find(({ keyword }) => keyword !== 'boolean') ?? problems[0]
+    const path = (problem?.instancePath ?? '').slice(0, MAX_PATH_LENGTH).replaceAll('/', '.')
+    return { field: `payload${path}`, message: problem?.message ?? 'does not match the schema' }
   }
 }
