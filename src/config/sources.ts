@@ -18,7 +18,7 @@ export interface Values {
   readonly tables: Record<string, unknown>
   /** Where each value came from, by `section.key`. */
   readonly origins: Map<string, string>
-  /** Keys of which a value was reported, so that what follows from its absence is not reported too. */
+  /** Keys whose value was reported or could not be read, so that what follows from its absence is not reported too. */
   readonly refused: Set<string>
 }
 
@@ -53,6 +53,7 @@ export const FLAG_NAMES: readonly string[] = [...KEYS.keys(), ...Object.keys(SHO
 export function fromFile(path: string, label: string, values: Values, report: Report): void {
   const table = parseFile(path, label, report)
   if (table !== undefined) fromTable(table, `${path}:`, values, report)
+  else for (const key of KEYS.keys()) values.refused.add(key)
 }
 
 /** A table as a file or a program gives it. `prefix` comes before each key in problems. */
@@ -95,6 +96,7 @@ export function fromEnvironment(env: Environment, values: Values, report: Report
       const content = read(text, name, report)
       // Editors and `echo` end a file with a line break that is no part of the value.
       if (content !== undefined) take(values, fileKey, content.replace(/\r?\n$/, ''), 'text', name, report)
+      else values.refused.add(fileKey)
     }
   }
 }

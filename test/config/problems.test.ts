@@ -67,6 +67,17 @@ describe('a problem says where, what was expected and what was found', () => {
       { file: '/nowhere/tidings.toml' },
       '--config: expected a file that can be read, found /nowhere/tidings.toml (ENOENT)',
     ],
+    // What could not be read may well hold the secret: that one is missing nobody knows.
+    [
+      'a secret in a file that is not there',
+      { env: { TIDINGS_AUTH_SECRET: '', TIDINGS_AUTH_SECRET_FILE: '/nowhere/at/all' } },
+      'TIDINGS_AUTH_SECRET_FILE: expected a file that can be read, found /nowhere/at/all (ENOENT)',
+    ],
+    [
+      'all settings in a file that is not there',
+      { env: { TIDINGS_AUTH_SECRET: '' }, file: '/nowhere/tidings.toml' },
+      '--config: expected a file that can be read, found /nowhere/tidings.toml (ENOENT)',
+    ],
     [
       'a configuration file in another language',
       { file: '/nowhere/tidings.ini' },
