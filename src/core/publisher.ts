@@ -2,7 +2,7 @@
 
 import { formatCursor } from '../protocol/cursor.ts'
 import { TidingsError } from '../protocol/errors.ts'
-import type { ServerFrame } from '../protocol/frames.ts'
+import { isReservedType, type ServerFrame } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Audience } from './audience.ts'
 import { type Clock, toTimestamp } from './clock.ts'
@@ -67,6 +67,9 @@ export class Publisher {
    */
   publish(publication: Publication): MaybePromise<Published> {
     const { to, type, payload, sender, except, ask } = publication
+    // What clients say was checked with their frames. An application's mistake must not pass for the protocol's own word.
+    if (sender === undefined && isReservedType(type))
+      throw new Error(`${type} is a type of the protocol's own: choose another name`)
     const id = newMessageId()
     const at = this.deps.clock.now()
     const frame: ServerFrame = {

@@ -151,6 +151,47 @@ describe('a handler', () => {
     expect(await other.received()).toEqual([])
   })
 
+  // A client believes what the server says: of a stored "position" or "error" it would draw conclusions.
+  test.concurrent("cannot say what is the protocol's own", async () => {
+    const app = tidings()
+      .on('say', ({ payload, publish }) => publish({ user_id: 'bob' }, String(payload), 1))
+      .on('shout', { room: 'member' }, ({ payload, room }) => room.broadcast(String(payload), 1))
+      .on('ask', ({ payload, emitWithAck }) => emitWithAck(String(payload), 1, { timeoutMs: 1000 }))
+    await using server = await startTestServer({ app })
+    await using alice = await server.connect({ user: 'alice', rooms: ['lobby'] })
+    await using bob = await server.connect({ user: 'bob', rooms: ['lobby'] })
+    await alice.received()
+    for (const word of ['error', 'position', 'join_room']) {
+      for (const type of ['say', 'shout', 'ask']) {
+        const { payload } = await alice.request({ type, payload: word })
+        expect(payload, `${type} ${word}`).toMatchObject({ error_code: 'internal_error' })
+      }
+      await expect(app.publish({ user_id: 'bob' }, word, 1)).rejects.toThrow(`${word} is a type of the protocol's own`)
+      await expect(app.emitWithAck({ user_id: 'bob' }, word, 1, { timeoutMs: 1000 })).rejects.toThrow(
+        'choose another name',
+      )
+    }
+    expect(await bob.received()).toEqual([])
+  })
+
+  test.concurrent('has a schema whose problems are told in short, however long the keys that clients make up', async () => {
+    const app = tidings()
+      .on('strict', { payload: Type.Object({ a: Type.Number() }, { additionalProperties: false }) }, () => 1)
+      .on('open', { payload: Type.Record(Type.String(), Type.Number()) }, () => 1)
+    await using server = await startTestServer({ app })
+    await using client = await server.connect({ user: 'alice' })
+    const long = 'k'.repeat(10_000)
+    const refusal = async (type: string, payload: unknown) =>
+      (await client.request({ type, payload })).payload as { message: string; details: { field: string } }
+    expect(await refusal('strict', { a: 1, [long]: 2 })).toMatchObject({
+      message: 'Invalid payload: must not have additional properties',
+      details: { field: 'payload' },
+    })
+    const { message, details } = await refusal('open', { [long]: 'x' })
+    expect(details.field).toStartWith('payload.kkk')
+    expect(JSON.stringify({ message, details }).length).toBeLessThan(256)
+  })
+
   test.concurrent('knows whose frame it is, and learns when its time is up', async () => {
     const told = Promise.withResolvers<unknown>()
     const app = tidings()
