@@ -96,3 +96,43 @@ test('every transport hears the messages of a room and of a user in the same ord
   const cursors = (reference ?? []).map(([cursor]) => Number(cursor))
   expect(cursors).toEqual(cursors.toSorted((a, b) => a - b))
 })
+
+// What a room drops while a client comes back is the hardest to notice: every hole that the client sees must have been said.
+test('in a busy room that keeps little, a client that changes its transport is told of every hole', async () => {
+  const limits = { messages_per_second: 0, bytes_per_second: 0, per_user: 0 }
+  await using server = await startTestServer({
+    config: { limits, rooms: [{ pattern: '*', history: { max_messages: 5 } }] },
+  })
+  const total = 3000
+  let published = 0
+  const publisher = (async () => {
+    while (published < total) {
+      await server.app.publish({ room: 'busy' }, 'chat', published++)
+      if (published % 3 === 0) await Bun.sleep(1)
+    }
+  })()
+  const transports = ['poll', 'sse', 'websocket'] as const
+  const unsaid: string[] = []
+  let position = '0'
+  let last = -1
+  for (let turn = 0; last < total - 1; turn++) {
+    const transport = transports[turn % 3] as (typeof transports)[number]
+    const who = { user: 'alice', device: 'd', transport, rooms: ['busy'] }
+    const client = await server.connect({ ...who, query: { cursor: position } })
+    const { gaps } = payloadOf(client.welcome)['resume'] as { gaps: { room?: string }[] }
+    let isSaid = gaps.some(({ room }) => room === 'busy')
+    for (let left = 1 + (turn % 5); left > 0 && last < total - 1; ) {
+      const { type, payload, cursor } = await client.next()
+      if (type === 'gap') isSaid = true
+      if (type !== 'chat') continue
+      if (payload !== last + 1 && !isSaid) unsaid.push(`${transport}: ${last} and then ${payload}`)
+      isSaid = false
+      last = Number(payload)
+      position = String(cursor)
+      left--
+    }
+    void client.close()
+  }
+  await publisher
+  expect(unsaid).toEqual([])
+})
