@@ -15,6 +15,7 @@ import { Delivery } from './delivery.ts'
 import { Disconnects } from './disconnects.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
 import { drain } from './drain.ts'
+import { Errands } from './errands.ts'
 import { errorFrame } from './exchange.ts'
 import { FirstIds } from './first-ids.ts'
 import { ANSWERS, ForeignAsks } from './foreign-asks.ts'
@@ -87,6 +88,7 @@ export class Hub {
   readonly receiver: Receiver
   readonly asks = new Asks()
   readonly peers: Peers
+  readonly errands: Errands
   readonly takeOver: TakeOver
   readonly disconnects: Disconnects
   readonly line: DeliveryLine
@@ -126,6 +128,7 @@ export class Hub {
     const { attendances, bus, directory, log: store, shelf, states } = this.backend
     this.peers = new Peers(bus)
     this.foreignAsks = new ForeignAsks(clock, this.peers)
+    this.errands = new Errands(this.peers)
     this.peers.answer(ANSWERS, ({ answers }) => this.asks.answerAll(answers))
     const maxPendingBytes = config.limits.max_pending_bytes
     this.laggards = new Laggards({ clock, maxPendingBytes, delivered: () => this.line.delivered })

@@ -1,6 +1,7 @@
 /** The address of long polling. */
 import { Elysia, t } from 'elysia'
-import { holdSecondsOf, type PollAnswer, Polls } from '../transports/poll.ts'
+import { holdSecondsOf, type Polls } from '../transports/poll.ts'
+import type { PollAnswer } from '../transports/poll-connection.ts'
 import { queryOf } from './address.ts'
 import type { HttpDeps } from './deps.ts'
 import { knockOf } from './knock.ts'
@@ -20,8 +21,7 @@ const Answer = t.Object(
   { title: 'PollAnswer', description: 'What there was for the client.' },
 )
 
-export function pollRoutes({ hub, door, border }: HttpDeps) {
-  const polls = new Polls(door, hub)
+export function pollRoutes({ border }: HttpDeps, polls: Polls) {
   return new Elysia().get(
     '/realtime/poll',
     async ({ request, server }) => {

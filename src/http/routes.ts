@@ -5,6 +5,7 @@ import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { Door } from '../transports/handshake.ts'
+import { Polls } from '../transports/poll.ts'
 import { hostIsClear } from './address.ts'
 import { Border } from './border.ts'
 import { connectionRoutes } from './connections.ts'
@@ -61,11 +62,12 @@ export function httpRoutes({ hub, door, log, verify, signForAnyone }: HttpOption
 }
 
 function clientRoutes(deps: HttpDeps): AnyElysia[] {
+  const polls = new Polls(deps.door, deps.hub)
   return [
     realtimeRoutes(deps),
     streamRoutes(deps),
-    pollRoutes(deps),
-    sendRoutes(deps),
+    pollRoutes(deps, polls),
+    sendRoutes(deps, polls),
     ticketRoutes(deps),
     meRoutes(deps),
     statusRoutes(deps),

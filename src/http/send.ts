@@ -1,6 +1,7 @@
 /** The address at which clients say something whose own transport only receives, and those who are not connected. */
 import { Elysia, t } from 'elysia'
 import { encodeMsgpack } from '../protocol/msgpack.ts'
+import type { Polls } from '../transports/poll.ts'
 import { type Outcome, Sends } from '../transports/send.ts'
 import { Bodies, MAX_BODY_FRAMES, type PostedBody } from './body.ts'
 import type { Border } from './border.ts'
@@ -18,9 +19,9 @@ const Frame = t.Object(
   { title: 'Frame', description: 'A frame of the server.', additionalProperties: true },
 )
 
-export function sendRoutes({ hub, door, border }: HttpDeps) {
+export function sendRoutes({ hub, door, border }: HttpDeps, polls: Polls) {
   const bodies = new Bodies(hub.config)
-  const sends = new Sends(door, hub)
+  const sends = new Sends(door, hub, polls)
   const handlerS = Math.ceil(hub.config.handlers.timeout_ms / 1000) || MAX_QUIET_S
   return new Elysia().post(
     '/realtime/send',

@@ -39,6 +39,8 @@ export interface Entrance {
   readonly position?: string | null
   /** A former connection that the client goes on with, where its address names none in `?resume=`. */
   readonly former?: string | undefined
+  /** The device that the client is known to be, where it names none: that of a connection that it goes on with. */
+  readonly deviceId?: string | undefined
   /** Whether the client comes again with the same address, and so with the same ticket. */
   readonly comesAgain?: boolean
 }
@@ -132,7 +134,7 @@ export class Door {
     const init: SessionInit = {
       connectionId,
       identity,
-      deviceId: former?.deviceId ?? deviceOf(identity, query, connectionId),
+      deviceId: former?.deviceId ?? entrance.deviceId ?? deviceOf(identity, query, connectionId),
       encoding: encodingFor(formatOf(subprotocol, query), envelopeOf(query), entrance.framing),
       explicitAck: query.get('ack') === 'explicit',
       durableDevice: identity.deviceId !== undefined || query.has('device_id'),

@@ -67,11 +67,14 @@ export function userAgentOf(request: Request): string | undefined {
   return agent === undefined ? undefined : shared.of(agent)
 }
 
+/** Whose a connection is. */
+type Owned = Pick<Session, 'userId' | 'deviceId'>
+
 /**
  * Whether a request may go on with a session.
  * @throws TidingsError `forbidden` where the session is another user's or another device's.
  */
-export function checkOwner(session: Session, identity: Identity, query: URLSearchParams): void {
+export function checkOwner(session: Owned, identity: Identity, query: URLSearchParams): void {
   const device = identity.deviceId ?? query.get('device_id') ?? session.deviceId
   if (identity.userId === session.userId && device === session.deviceId) return
   throw new TidingsError('forbidden', 'The connection is of another user or device')

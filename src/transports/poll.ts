@@ -1,249 +1,25 @@
 /**
- * Long polling: a client that comes again and again for what there is. What is stored it reads from the log, from the
- * position that it brings; what is not stored waits for it here. Between two polls it stays a connection like any other.
+ * Long polling: a client that comes again and again for what there is, to whichever instance. The instance at which its
+ * session began is the session's home and holds the polls; where it is silent another goes on with the session.
  */
-import type { Batch } from '../core/catch-up.ts'
+import { NobodyThere } from '../core/errands.ts'
 import type { Hub } from '../core/hub.ts'
-import { Session } from '../core/session.ts'
-import type { Wire } from '../core/wire.ts'
-import { formatCursor } from '../protocol/cursor.ts'
-import type { Encoded } from '../protocol/encoding.ts'
-import { CLOSE, TidingsError } from '../protocol/errors.ts'
-import type { Admitted, Door, Knock } from './handshake.ts'
+import type { Listed } from '../core/ports/directory.ts'
+import type { Session } from '../core/session.ts'
+import { TidingsError } from '../protocol/errors.ts'
+import { isRecord } from '../protocol/frames.ts'
+import type { Door, Entrance, Knock } from './handshake.ts'
+import { homeOf } from './home.ts'
 import { checkOwner, checkReceiver, cursorOf } from './parameters.ts'
-import { takeBatch, type Waiting } from './poll-batch.ts'
+import { type PollAnswer, PollConnection } from './poll-connection.ts'
 
 /** Seconds for which a poll is held where the client does not say: under the half minute of the most impatient proxies. */
 const DEFAULT_HOLD_S = 25
 /** Most that a client may ask for. */
 const MAX_HOLD_S = 60
 
-/** What a poll is answered with. */
-export interface PollAnswer {
-  readonly connectionId: string
-  readonly cursor: string
-  /** Frames, encoded. */
-  readonly messages: readonly string[]
-}
-
-/** A poll that is held. */
-interface Held {
-  /** What the client brought, to be given back where nothing came of the poll. */
-  readonly brought: number | undefined
-  /** Everything up to here was looked at: there is nothing for this client. */
-  after: number | undefined
-  readonly answer: (answer: PollAnswer) => void
-  readonly fail: (error: unknown) => void
-  /** Ends the watch for the client's leaving. */
-  readonly unwatch: () => void
-}
-
-/** One client that polls, and its session. */
-class PollConnection implements Wire {
-  readonly transport = 'poll'
-  readonly native = false
-  readonly silence = 'watched'
-  readonly session: Session
-  private readonly hub: Hub
-  private readonly forget: () => void
-  private held: Held | undefined
-  /** What is stored nowhere, until the client comes. */
-  private waiting: Waiting[] = []
-  private waitingBytes = 0
-  /** Of the poll that is held, or else of the client's coming. */
-  private timer: ReturnType<typeof setTimeout> | undefined
-  /** The newest stored message that the client was told of. */
-  private newest = 0
-  private looking = false
-
-  /** @param forget called when there will be nothing more to fetch. */
-  constructor(hub: Hub, { init }: Admitted, forget: () => void) {
-    this.hub = hub
-    this.forget = forget
-    this.session = new Session(init, this)
-    this.awaitClient()
-  }
-
-  /** Whether the session has ended and its client knows all about it. */
-  get over(): boolean {
-    return this.session.closed && this.waiting.length === 0
-  }
-
-  /**
-   * The client comes. A poll of it that is held is let go.
-   * @param cursor its position; absent: it goes on after what it was given last.
-   * @param holdMs milliseconds to wait for something.
-   * @returns rejects where the log cannot be read, or the client leaves.
-   */
-  come(cursor: number | undefined, holdMs: number, signal: AbortSignal): Promise<PollAnswer> {
-    this.letGo()
-    if (cursor !== undefined) this.arrived(cursor)
-    else this.hub.alive(this.session)
-    return new Promise((resolve, reject) => {
-      const leave = () => this.drop(held)
-      signal.addEventListener('abort', leave, { once: true })
-      const unwatch = () => signal.removeEventListener('abort', leave)
-      const held: Held = { brought: cursor, after: cursor, answer: resolve, fail: reject, unwatch }
-      this.held = held
-      clearTimeout(this.timer)
-      if (this.session.closed) {
-        this.sayFarewell(held)
-        return
-      }
-      this.timer = setTimeout(() => void this.look(true), holdMs)
-      void this.look(false)
-    })
-  }
-
-  /** Something stored is on its way to this client; it can be read as soon as it was delivered to everybody. */
-  wake(cursor: number): void {
-    this.newest = cursor
-    if (this.held === undefined || this.looking) return
-    this.looking = true
-    const reached = this.hub.line.reached(cursor)
-    if (reached === undefined) this.lookSoon()
-    else void reached.then(() => this.lookSoon())
-  }
-
-  send(data: Encoded): void {
-    const { fetching } = this.session
-    // What is said before the first fetch comes before everything that is replayed.
-    const after = fetching?.begun ? this.hub.line.delivered : (fetching?.position ?? 0)
-    this.waiting.push({ after, data: data as string })
-    const bytes = Buffer.byteLength(data)
-    this.waitingBytes += bytes
-    if (this.held === undefined) this.hub.pressure(bytes)
-    if (this.held === undefined || this.looking) return
-    this.looking = true
-    this.lookSoon()
-  }
-
-  sendAll(batch: readonly Encoded[]): void {
-    for (const data of batch) this.send(data)
-  }
-
-  /** A request that is held is an open socket, and so a sign of life. */
-  probe(): void {
-    if (this.held !== undefined) this.hub.alive(this.session)
-  }
-
-  bufferedBytes(): number {
-    return this.waitingBytes
-  }
-
-  end(): void {
-    clearTimeout(this.timer)
-    const { held } = this
-    if (held !== undefined) this.sayFarewell(held)
-    else if (this.waiting.length > 0) this.keepFarewell()
-    else this.forget()
-  }
-
-  subscribe(): void {}
-
-  unsubscribe(): void {}
-
-  publish(): boolean {
-    return true
-  }
-
-  private arrived(cursor: number): void {
-    const { session, hub } = this
-    session.fetching?.arrived(Math.min(cursor, hub.line.delivered))
-    hub.alive(session, formatCursor(cursor))
-  }
-
-  /** Looks at the end of the turn, so that what comes in one turn goes in one answer. */
-  private lookSoon(): void {
-    setImmediate(() => {
-      this.looking = false
-      void this.look(false)
-    })
-  }
-
-  /** Answers the poll that is held if there is something for it, or if its time is up. */
-  private async look(timeIsUp: boolean): Promise<void> {
-    const { held, session, hub } = this
-    const { fetching } = session
-    if (held === undefined || fetching === undefined || session.state === 'connecting') return
-    try {
-      const after = held.after ?? fetching.given
-      const batch = await hub.catchUp.fetch(session, fetching, after)
-      if (this.held !== held) return
-      const { cursor, messages } = this.take(batch, after)
-      if (messages.length > 0 || timeIsUp) {
-        this.answer(held, cursor, messages)
-        return
-      }
-      held.after = cursor
-      if (batch.more || this.newest > cursor) this.wake(this.newest)
-    } catch (error) {
-      if (this.held !== held) return
-      this.leave(held)
-      held.fail(error)
-    }
-  }
-
-  private take(batch: Batch, after: number): { cursor: number; messages: string[] } {
-    const { session, hub } = this
-    const taken = takeBatch(batch, after, this.waiting, session.encoding, hub.clock)
-    this.waiting.splice(0, taken.waiting)
-    this.waitingBytes = this.waiting.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0)
-    session.framesOut += taken.stored
-    return taken
-  }
-
-  /** @param cursor the client's position after the messages; absent: where it was. */
-  private answer(held: Held, cursor: number | undefined, messages: readonly string[]): void {
-    const { fetching, connectionId } = this.session
-    const position = cursor ?? fetching?.given ?? 0
-    if (fetching !== undefined) fetching.given = Math.max(fetching.given, position)
-    this.leave(held)
-    held.answer({ connectionId, cursor: formatCursor(position), messages })
-  }
-
-  /** Keeps what the client was told at the end for as long as it would be waited for. No reason for a process to stay. */
-  private keepFarewell(): void {
-    this.timer = setTimeout(this.forget, this.hub.config.poll.grace_ms)
-    this.timer.unref()
-  }
-
-  /** Answers the last poll of a session that has ended: what it was told at its end. */
-  private sayFarewell(held: Held): void {
-    const messages = this.waiting.map(({ data }) => data)
-    this.waiting = []
-    this.answer(held, held.brought, messages)
-    clearTimeout(this.timer)
-    this.forget()
-  }
-
-  /** A newer poll has come: the one that is held ends with nothing. */
-  private letGo(): void {
-    const { held } = this
-    if (held !== undefined) this.answer(held, held.brought, [])
-  }
-
-  /** The client has given a poll up. */
-  private drop(held: Held): void {
-    if (this.held !== held) return
-    this.leave(held)
-    held.fail(new TidingsError('unavailable', 'The client has left'))
-  }
-
-  private leave(held: Held): void {
-    held.unwatch()
-    this.held = undefined
-    if (!this.session.closed) this.awaitClient()
-  }
-
-  /** Without another poll the session ends. */
-  private awaitClient(): void {
-    clearTimeout(this.timer)
-    this.timer = setTimeout(() => {
-      this.hub.close(this.session, CLOSE.heartbeatTimeout, 'heartbeat_timeout')
-    }, this.hub.config.poll.grace_ms)
-  }
-}
+/** The kind of errand that holds a poll of a session. */
+const POLL = 'poll'
 
 export class Polls {
   private readonly connections = new Map<string, PollConnection>()
@@ -253,6 +29,7 @@ export class Polls {
   constructor(door: Door, hub: Hub) {
     this.door = door
     this.hub = hub
+    hub.errands.does(POLL, (body, signal) => this.pollForOther(body, signal))
   }
 
   /**
@@ -260,17 +37,82 @@ export class Polls {
    * @throws TidingsError where the request is refused with a status.
    */
   async poll(knock: Knock): Promise<PollAnswer> {
+    const holdMs = holdSecondsOf(knock.query) * 1000
+    const id = knock.query.get('connection_id') || undefined
+    if (id === undefined) return this.begin(knock, undefined, holdMs)
+    const answer = await this.goOn(knock, id, holdMs, false)
+    if (answer !== undefined) return answer
+    const heir = await this.hub.resumables.heirOf(id)
+    const inherited = heir === undefined ? undefined : await this.goOn(knock, heir, holdMs, true)
+    return inherited ?? this.begin(knock, id, holdMs)
+  }
+
+  /**
+   * Goes on with a session that polls, wherever it is.
+   * @param unclaimed only with one of which its client has not heard yet.
+   * @returns nothing where there is no such session.
+   */
+  private async goOn(knock: Knock, id: string, holdMs: number, unclaimed: boolean): Promise<PollAnswer | undefined> {
     const { request, query } = knock
-    const holdMs = holdSecondsOf(query) * 1000
-    const id = query.get('connection_id') || undefined
-    const present = id === undefined ? undefined : this.connections.get(id)
-    if (present === undefined || present.over) return this.begin(knock, id, holdMs)
+    const present = this.present(id, unclaimed)
+    if (present === undefined) {
+      const home = await homeOf(this.hub, id)
+      return home?.record?.transport === 'poll' ? this.pollAt(home, knock, holdMs, unclaimed) : undefined
+    }
     const identity = await this.door.recognise(knock, id)
     checkOwner(present.session, identity, query)
     const cursor = cursorOf(query)
     if (request.signal.aborted) throw new TidingsError('unavailable', 'The client has left')
     // It may have ended while its client was recognised.
-    return present.over ? this.begin(knock, id, holdMs) : present.come(cursor, holdMs, request.signal)
+    return present.over ? undefined : present.come(cursor, holdMs, request.signal)
+  }
+
+  private present(id: string, unclaimed: boolean): PollConnection | undefined {
+    const present = this.connections.get(id)
+    return present === undefined || present.over || (unclaimed && !present.unclaimed) ? undefined : present
+  }
+
+  /**
+   * Goes on here with a session whose instance is silent.
+   * @throws TidingsError where the request is refused.
+   */
+  async adopt(knock: Knock, { connectionId, deviceId }: Listed): Promise<Session> {
+    const connection = await this.open(knock, { former: connectionId, deviceId })
+    connection.unclaimed = true
+    return connection.session
+  }
+
+  /** Has the session's own instance hold a poll; where that is silent, the session goes on here. */
+  private async pollAt(
+    home: Listed,
+    knock: Knock,
+    holdMs: number,
+    unclaimed: boolean,
+  ): Promise<PollAnswer | undefined> {
+    const { request, query } = knock
+    const { connectionId, deviceId, instance } = home
+    checkOwner(home, await this.door.recognise(knock, connectionId), query)
+    const cursor = cursorOf(query)
+    const body = { connection_id: connectionId, cursor: cursor ?? null, hold_ms: holdMs, unclaimed }
+    try {
+      const errand = { kind: POLL, body, timeoutMs: holdMs, signal: request.signal }
+      const answer = await this.hub.errands.send(instance, errand)
+      return answer === null ? undefined : readAnswer(answer)
+    } catch (error) {
+      if (!(error instanceof NobodyThere)) throw error
+      const connection = await this.open(knock, { former: connectionId, deviceId })
+      return connection.come(undefined, holdMs, request.signal)
+    }
+  }
+
+  /** Holds a poll that came to another instance, which knows that it is the session's own client's. */
+  private async pollForOther(
+    { connection_id: id, cursor, hold_ms: holdMs, unclaimed }: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): Promise<PollAnswer | undefined> {
+    const present = typeof id === 'string' ? this.present(id, unclaimed === true) : undefined
+    if (present === undefined || typeof holdMs !== 'number') return undefined
+    return present.come(typeof cursor === 'number' ? cursor : undefined, Math.min(holdMs, MAX_HOLD_S * 1000), signal)
   }
 
   /**
@@ -286,12 +128,15 @@ export class Polls {
   }
 
   private async begin(knock: Knock, former: string | undefined, holdMs: number): Promise<PollAnswer> {
-    const { request, query } = knock
-    const admitted = await this.door.admit(knock, {
-      comesAgain: true,
-      former: former !== undefined && (await this.isGone(former)) ? former : undefined,
-      check: () => checkReceiver(request, query),
-    })
+    const isComingBack = former !== undefined && (await this.isGone(former))
+    const check = () => checkReceiver(knock.request, knock.query)
+    const connection = await this.open(knock, { check, former: isComingBack ? former : undefined })
+    return connection.come(undefined, holdMs, knock.request.signal)
+  }
+
+  private async open(knock: Knock, entrance: Entrance): Promise<PollConnection> {
+    const { request } = knock
+    const admitted = await this.door.admit(knock, { ...entrance, comesAgain: true })
     if (request.signal.aborted) {
       admitted.cancel()
       throw new TidingsError('unavailable', 'The client has left')
@@ -301,8 +146,17 @@ export class Polls {
     this.connections.set(connectionId, connection)
     this.hub.open(connection.session, admitted.start)
     admitted.place.release()
-    return connection.come(undefined, holdMs, request.signal)
+    return connection
   }
+}
+
+/** Reads what another instance has answered. */
+function readAnswer(value: unknown): PollAnswer {
+  const { connectionId, cursor, messages } = isRecord(value) ? value : {}
+  if (typeof connectionId === 'string' && typeof cursor === 'string' && Array.isArray(messages)) {
+    return { connectionId, cursor, messages: messages.map(String) }
+  }
+  throw new TidingsError('unavailable', 'Another instance does not answer')
 }
 
 /** Seconds for which a request may be held. */

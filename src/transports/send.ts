@@ -1,14 +1,18 @@
 /** Frames by POST, from clients whose own transport only receives, and from those who are not connected at all. */
 import { limitKey } from '../auth/proxies.ts'
+import { NobodyThere, plainError, readError } from '../core/errands.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Session } from '../core/session.ts'
+import { bytesFromJson } from '../protocol/bytes.ts'
 import { inEnvelope } from '../protocol/encoding.ts'
 import { connectionEnded, TidingsError } from '../protocol/errors.ts'
 import { frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Door, Knock } from './handshake.ts'
+import { homeOf } from './home.ts'
 import { checkOwner, deviceOf } from './parameters.ts'
+import type { Polls } from './poll.ts'
 
 /** A frame of a body, decoded. */
 export interface PostedFrame {
@@ -32,16 +36,30 @@ export interface Outcome {
  */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
+/** Milliseconds for which another instance may handle a frame where handlers have no limit. */
+const MAX_HANDLING_MS = 60_000
+
+/** Bytes that the answers to one request may still take. */
+interface Budget {
+  left: number
+}
+
 /** Stands for a connection in the name of the device of who names none: always the same, so that a retry is known. */
 const NOT_CONNECTED = 'http'
+
+/** The kind of errand that handles a frame for a session. */
+const SEND = 'send'
 
 export class Sends {
   private readonly door: Door
   private readonly hub: Hub
+  private readonly polls: Polls
 
-  constructor(door: Door, hub: Hub) {
+  constructor(door: Door, hub: Hub, polls: Polls) {
     this.door = door
     this.hub = hub
+    this.polls = polls
+    hub.errands.does(SEND, (body) => this.handleForOther(body))
   }
 
   /**
@@ -62,25 +80,35 @@ export class Sends {
     return Promise.all(frames.map((frame) => this.handle(knock, identity, frame, budget)))
   }
 
-  private async handle(
-    knock: Knock,
-    identity: Identity,
-    frame: PostedFrame,
-    budget: { left: number },
-  ): Promise<Outcome> {
-    const { value, bytes, problem } = frame
+  private async handle(knock: Knock, identity: Identity, frame: PostedFrame, budget: Budget): Promise<Outcome> {
+    const { value, problem } = frame
     const visitor = () => this.visitorOf(knock, identity)
     let session: Session | undefined
-    const frames: ServerFrame[] = []
     try {
-      session = this.sessionOf(knock, identity, value) ?? visitor()
-      const { envelope } = session.encoding
+      const id = connectionIdOf(value)
+      const present = id === undefined ? undefined : this.hub.registry.get(id)
+      if (id !== undefined && present === undefined) {
+        return await this.handleElsewhere(knock, identity, frame, id, budget)
+      }
+      session = present ?? visitor()
+      if (present !== undefined) checkOwner(present, identity, knock.query)
       if (problem !== undefined) throw problem
       if (session.visiting && parseClientFrame(value).to === undefined) {
         throw new TidingsError('invalid_message', 'Without a connection_id a frame says whom it is for', {
           details: { field: 'to' },
         })
       }
+    } catch (thrown) {
+      return this.failed(session ?? visitor(), value, thrown)
+    }
+    return this.submit(session, frame, budget)
+  }
+
+  /** Handles a frame for a session of this process. It has its place in the session's queue when this returns. */
+  private async submit(session: Session, { value, bytes }: PostedFrame, budget: Budget): Promise<Outcome> {
+    const { envelope } = session.encoding
+    const frames: ServerFrame[] = []
+    try {
       await this.hub.receiver.submit(session, value, bytes, (answer) => {
         budget.left -= answer.history ? encodeJson(answer).length : 0
         if (budget.left < 0) throw tooMuch()
@@ -88,20 +116,49 @@ export class Sends {
       })
       return { frames, error: undefined }
     } catch (thrown) {
-      const error = TidingsError.from(thrown)
-      const answering = session ?? visitor()
-      const answer = this.hub.failure(answering, error, frameIdOf(value))
-      return { frames: [...frames, inEnvelope(answer, answering.encoding.envelope)], error }
+      const failed = this.failed(session, value, thrown)
+      return { ...failed, frames: [...frames, ...failed.frames] }
     }
   }
 
-  private sessionOf({ query }: Knock, identity: Identity, value: unknown): Session | undefined {
-    const id = connectionIdOf(value)
-    if (id === undefined) return undefined
-    const session = this.hub.registry.get(id)
-    if (session === undefined) throw connectionEnded()
-    checkOwner(session, identity, query)
-    return session
+  /** The session's own instance handles the frame; where that is silent, a session that polls goes on here. */
+  private async handleElsewhere(
+    knock: Knock,
+    identity: Identity,
+    frame: PostedFrame,
+    connectionId: string,
+    budget: Budget,
+  ): Promise<Outcome> {
+    const { errands, config } = this.hub
+    const home = await homeOf(this.hub, connectionId)
+    if (home === undefined) throw connectionEnded()
+    checkOwner(home, identity, knock.query)
+    if (frame.problem !== undefined) throw frame.problem
+    const body = { connection_id: connectionId, frame: frame.value, bytes: frame.bytes }
+    const timeoutMs = config.handlers.timeout_ms || MAX_HANDLING_MS
+    try {
+      return readOutcome(await errands.send(home.instance, { kind: SEND, body, timeoutMs }))
+    } catch (error) {
+      if (!(error instanceof NobodyThere)) throw error
+      if (home.record?.transport !== 'poll') throw new TidingsError('unavailable', 'The connection cannot be reached')
+      return this.submit(await this.polls.adopt(knock, home), frame, budget)
+    }
+  }
+
+  /** Handles a frame that came to another instance, which knows that it is the session's own client's. */
+  private async handleForOther(body: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const { connection_id: id, frame, bytes } = body
+    const session = typeof id === 'string' ? this.hub.registry.get(id) : undefined
+    if (session === undefined || typeof bytes !== 'number') throw connectionEnded()
+    const value = bytesFromJson(frame, (marked) => marked)
+    const { frames, error } = await this.submit(session, { value, bytes }, { left: MAX_ANSWER_BYTES })
+    return { frames, error: error && plainError(error) }
+  }
+
+  private failed(session: Session, value: unknown, thrown: unknown): Outcome {
+    const error = TidingsError.from(thrown)
+    const answer = this.hub.failure(session, error, frameIdOf(value))
+    return { frames: [inEnvelope(answer, session.encoding.envelope)], error }
   }
 
   private visitorOf(knock: Knock, identity: Identity): Session {
@@ -119,6 +176,14 @@ function connectionIdOf(value: unknown): string | undefined {
   throw new TidingsError('invalid_message', 'Invalid connection_id: a string is expected', {
     details: { field: 'connection_id' },
   })
+}
+
+/** Reads what another instance has answered. */
+function readOutcome(value: unknown): Outcome {
+  const { frames, error } = isRecord(value) ? value : {}
+  if (!Array.isArray(frames)) throw new TidingsError('unavailable', 'Another instance does not answer')
+  const told = bytesFromJson(frames, (marked) => marked) as ServerFrame[]
+  return { frames: told, error: error === undefined ? undefined : readError(error) }
 }
 
 function tooMuch(): TidingsError {
