@@ -3,6 +3,7 @@ import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
+import { redisKilled } from './cluster/redis-killed.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import { deadPeers } from './dead-peers.ts'
 import { descriptors } from './descriptors.ts'
@@ -28,6 +29,7 @@ export const FAULTS: readonly Fault<never>[] = [
   joinRace,
   offlineStore,
   orderOnOneConnection,
+  redisKilled,
   slowReaders,
   streams,
   whoIsThere,

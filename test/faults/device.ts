@@ -51,6 +51,8 @@ export class Device {
   sessionsKept = 0
   sessionsLost = 0
   notRecovered = 0
+  /** How often it was told, while it was connected, that something may be missing. */
+  gapsTold = 0
   private socket: WebSocket | undefined
   private connectionId: string | undefined
   private stopped = false
@@ -182,7 +184,7 @@ export class Device {
     if (frame.type === 'welcome') this.welcomed(frame, again)
     else if (frame.type === 'resumed') this.resumed(frame.payload as ResumeAnswer)
     else if (frame.type === 'pong') this.app.moveTo(Number((frame.payload as { cursor: string }).cursor))
-    else if (frame.type === 'gap') this.missing((frame.payload as { rooms?: string[] }).rooms)
+    else if (frame.type === 'gap') this.toldOfGap((frame.payload as { rooms?: string[] }).rooms)
     else if (this.collected !== undefined) {
       if (cursor > 0) this.collected.set(cursor, frame)
     } else if (cursor > 0) {
@@ -246,6 +248,13 @@ export class Device {
   private judge({ recovered, gaps }: Resume): void {
     if (!recovered) this.notRecovered++
     for (const { room } of gaps) this.missing(room === undefined ? undefined : [room])
+  }
+
+  /** Without rooms it may be in everything. */
+  private toldOfGap(rooms: readonly string[] | undefined): void {
+    this.gapsTold++
+    this.missing(rooms ?? this.options.rooms)
+    if (rooms === undefined) this.missing(undefined)
   }
 
   private missing(rooms: readonly string[] | undefined): void {

@@ -13,6 +13,11 @@ export interface PublisherOptions {
   readonly ledger: Ledger
   /** What a payload has besides its key. */
   readonly padding?: string
+  /**
+   * Tries again, under the same id, what was refused for the moment: one message at a time, so that their order is kept.
+   * Default: such a message has failed.
+   */
+  readonly insists?: boolean
 }
 
 /** Publishes that may be under way: fewer than the ids that a server remembers of one device. */
@@ -39,7 +44,7 @@ export class Publisher {
 
   /** Whether it may publish without leaving too much open. */
   get hasRoom(): boolean {
-    return this.underWay.size < MAX_UNDER_WAY
+    return this.underWay.size < (this.options.insists ? 1 : MAX_UNDER_WAY)
   }
 
   get open(): number {
@@ -116,13 +121,24 @@ export class Publisher {
     this.underWay.delete(id)
     const { attempt } = found
     if (frame.type === 'error') {
-      attempt.outcome = 'failed'
       this.errors.push(frame)
+      const { retry_after_ms } = frame.payload as { retry_after_ms?: number }
+      if (this.options.insists && retry_after_ms !== undefined) {
+        this.underWay.set(id, found)
+        setTimeout(() => this.again(id), retry_after_ms)
+      } else attempt.outcome = 'failed'
       return
     }
     const answer = frame.payload as { id: string; cursor?: string }
     attempt.outcome = 'ok'
     attempt.id = answer.id
     attempt.cursor = Number(answer.cursor ?? 0)
+  }
+
+  private again(id: string): void {
+    const found = this.underWay.get(id)
+    if (found === undefined || this.socket?.readyState !== 1) return
+    this.retried++
+    this.socket.send(found.frame)
   }
 }

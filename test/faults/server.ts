@@ -18,6 +18,18 @@ export interface ServerOptions {
   readonly under?: readonly string[]
   /** The folder of the store and the settings. Default: one of its own, removed at the end. */
   readonly folder?: string
+  /** What several instances of one deployment share. Default: keys of its own. */
+  readonly keys?: ServerKeys
+}
+
+export interface ServerKeys {
+  /** Signs tokens. */
+  readonly secret: string
+  readonly adminKey: string
+}
+
+export function newKeys(): ServerKeys {
+  return { secret: newSecret(), adminKey: newSecret() }
 }
 
 /** Which binary is tried. Another one than the build's can be named, to try a released one. */
@@ -35,21 +47,21 @@ export class FaultServer implements AsyncDisposable {
   /** Lines of the log that are warnings and errors. */
   readonly complaints: string[] = []
   private readonly options: ServerOptions
-  private readonly secret = newSecret()
-  private readonly adminKey = newSecret()
+  private readonly keys: ServerKeys
   private child: Bun.Subprocess | undefined
 
   private constructor(port: number, options: ServerOptions) {
     this.url = `http://127.0.0.1:${port}`
     this.options = options
+    this.keys = options.keys ?? newKeys()
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'tidings-fault-'))
     const { config = {} } = options
     const settings = testConfig({
       ...UNLIMITED,
       ...config,
       server: { port, ...config.server },
-      auth: { ...config.auth, secret: this.secret },
-      admin: { keys: [this.adminKey], ...config.admin },
+      auth: { ...config.auth, secret: this.keys.secret },
+      admin: { keys: [this.keys.adminKey], ...config.admin },
       store: { path: this.storePath, ...config.store },
       limits: { ...UNLIMITED.limits, ...config.limits },
     })
@@ -117,16 +129,22 @@ export class FaultServer implements AsyncDisposable {
   }
 
   token(who: Who): Promise<string> {
-    return tokenFor(this.secret, who)
+    return tokenFor(this.keys.secret, who)
   }
 
   /** Asks an admin's route. */
   async admin(path: string, init: { method?: string; body?: unknown } = {}): Promise<Response> {
     return fetch(`${this.url}${path}`, {
       method: init.method ?? 'GET',
-      headers: { authorization: `Bearer ${this.adminKey}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${this.keys.adminKey}`, 'content-type': 'application/json' },
       ...(init.body !== undefined && { body: JSON.stringify(init.body) }),
     })
+  }
+
+  /** What the probe answers that says whether clients may connect. */
+  async readiness(): Promise<'ready' | 'degraded' | 'draining'> {
+    const { status } = (await (await fetch(`${this.url}/readyz`)).json()) as { status: 'ready' }
+    return status
   }
 
   async status(): Promise<{ connections: number; users: number; rooms: number }> {
