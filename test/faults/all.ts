@@ -3,7 +3,12 @@ import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
+import { failover } from './cluster/failover.ts'
+import { lostReplies } from './cluster/lost-replies.ts'
+import { partition } from './cluster/partition.ts'
+import { redisFrozen } from './cluster/redis-frozen.ts'
 import { redisKilled } from './cluster/redis-killed.ts'
+import { subscribersKilled } from './cluster/subscribers-killed.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import { deadPeers } from './dead-peers.ts'
 import { descriptors } from './descriptors.ts'
@@ -25,13 +30,18 @@ export const FAULTS: readonly Fault<never>[] = [
   cutAndResume,
   deadPeers,
   descriptors,
+  failover,
   instants,
   joinRace,
+  lostReplies,
   offlineStore,
   orderOnOneConnection,
+  partition,
+  redisFrozen,
   redisKilled,
   slowReaders,
   streams,
+  subscribersKilled,
   whoIsThere,
   unrecoverable,
 ].sort((a, b) => a.number - b.number) as never

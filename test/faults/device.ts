@@ -123,6 +123,22 @@ export class Device {
     this.ended(1006)
   }
 
+  /** Ends the connection without a word, and stays away until it is told to come back. */
+  leave(): void {
+    const { socket } = this
+    if (socket === undefined) return
+    this.forget(socket)
+    socket.terminate()
+    this.socket = undefined
+    this.ready = false
+  }
+
+  /** Comes back after {@link leave}. */
+  async comeBack(): Promise<void> {
+    this.dial()
+    await this.open()
+  }
+
   /** Stops or goes on reading. */
   pause(still: boolean): void {
     if (still) this.socket?.pause()
@@ -145,7 +161,6 @@ export class Device {
     if (format !== undefined) url.searchParams.set('format', format)
     if (again && takesOver) url.searchParams.set('resume', this.connectionId ?? '')
     if (rooms.length > 0 && (this.nameRooms || !takesOver)) url.searchParams.set('rooms', rooms.join(','))
-    this.nameRooms = false
     this.lastOnWire = 0
     this.dialled = performance.now()
     const socket = new Ws(url, { perMessageDeflate: false, handshakeTimeout: PATIENCE_MS })
@@ -213,6 +228,7 @@ export class Device {
     const { connection_id, resume, rooms, cursor } = frame.payload as Welcome
     const { takesOver, resumesBy, bringsCursor = true } = this.options
     this.connects++
+    this.nameRooms = false
     if (again && takesOver) {
       if (resume.session) this.sessionsKept++
       else this.sessionsLost++

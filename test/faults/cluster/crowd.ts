@@ -28,8 +28,8 @@ export class Crowd implements AsyncDisposable {
   readonly ledger = new Ledger()
   readonly devices: Device[] = []
   readonly publishers: Publisher[] = []
-  /** It tries again until its messages are stored, and may be refused as long as it likes. */
-  private insistent: Publisher | undefined
+  /** They try again until their messages are stored: one at each instance, in a room of its own. */
+  private readonly insistent: Publisher[] = []
   private readonly topics: string[] = []
   private readonly perSecond: number
   private readonly stopping = new AbortController()
@@ -45,7 +45,8 @@ export class Crowd implements AsyncDisposable {
     const url = options.url ?? ((n) => cluster.at(n).server.url)
     const crowd = new Crowd(perSecond)
     const names = Array.from({ length: rooms }, (_, n) => `r${n}`)
-    crowd.topics.push(...names.map((name) => `room:${name}`), 'room:insisted')
+    crowd.topics.push(...names.map((name) => `room:${name}`))
+    const insisted = cluster.members.map((_, n) => `insisted${n}`)
     for (let n = 0; n < devices; n++) {
       const user = `u${n}`
       crowd.topics.push(`user:${user}`)
@@ -54,7 +55,7 @@ export class Crowd implements AsyncDisposable {
         user,
         url: () => url(n),
         token: await cluster.token({ user, device: 'd' }),
-        rooms: [...new Set([...Array.from({ length: ROOMS_EACH }, () => chance.pick(names)), 'insisted'])],
+        rooms: [...new Set(Array.from({ length: ROOMS_EACH }, () => chance.pick(names))), ...insisted],
         format: n % 4 === 3 ? 'msgpack' : 'json',
         resumesBy: n % 3 === 2 ? 'frame' : 'address',
         takesOver: n % 2 === 0,
@@ -63,28 +64,25 @@ export class Crowd implements AsyncDisposable {
       device.app.expect(`user:${user}`, 0)
       crowd.devices.push(device)
     }
-    for (let n = 0; n <= publishers; n++) {
-      const insists = n === publishers
-      const name = `p${n}`
+    const publisher = async (name: string, n: number, insists: boolean) => {
       const token = await cluster.token({ user: 'publisher', device: name, roles: ['admin'] })
-      const publisher = new Publisher({ name, url: () => url(n), token, ledger: crowd.ledger, insists })
-      if (insists) crowd.insistent = publisher
-      else crowd.publishers.push(publisher)
+      return new Publisher({ name, url: () => url(n), token, ledger: crowd.ledger, insists })
     }
+    for (let n = 0; n < publishers; n++) crowd.publishers.push(await publisher(`p${n}`, n, false))
+    for (const [n, name] of insisted.entries()) crowd.insistent.push(await publisher(name, n, true))
     await Promise.all(crowd.devices.map((device) => device.start()))
-    await Promise.all([...crowd.publishers, crowd.insistent].map((publisher) => publisher?.start()))
+    await Promise.all(crowd.allPublishers().map((publisher) => publisher.start()))
     return crowd
   }
 
   /** Begins to publish. */
   start(): void {
-    const { publishers, perSecond, stopping, topics } = this
-    // To a room of its own: what it repeats would change places with what others publish.
-    const shared = topics.filter((topic) => topic !== 'room:insisted')
-    this.running = publishers.map((publisher) => publisher.run(shared, perSecond / publishers.length, stopping.signal))
-    if (this.insistent !== undefined) {
-      this.running.push(this.insistent.run(['room:insisted'], perSecond / publishers.length, stopping.signal))
-    }
+    const { insistent, publishers, perSecond, stopping, topics } = this
+    const each = perSecond / (publishers.length + insistent.length)
+    this.running = publishers.map((publisher) => publisher.run(topics, each, stopping.signal))
+    // To rooms of their own: what they repeat would change places with what others publish.
+    for (const [n, publisher] of insistent.entries())
+      this.running.push(publisher.run([`room:insisted${n}`], each, stopping.signal))
   }
 
   /** Resolves when so many more were stored. */
@@ -98,7 +96,8 @@ export class Crowd implements AsyncDisposable {
     this.stopping.abort()
     await Promise.all(this.running)
     const [publisher] = this.publishers
-    const lastWords = this.topics.map((topic) => publisher?.publish(topic))
+    const insisted = this.insistent.map((_, n) => `room:insisted${n}`)
+    const lastWords = [...this.topics, ...insisted].map((topic) => publisher?.publish(topic))
     await publisher?.settled()
     must(
       lastWords.every((attempt) => attempt?.outcome === 'ok'),
@@ -121,7 +120,9 @@ export class Crowd implements AsyncDisposable {
     const errors = this.allPublishers().flatMap((publisher) => publisher.errors)
     const odd = errors.filter(({ payload }) => !isForNow(payload)).map((error) => JSON.stringify(error))
     none('refused for good', odd)
-    const refused = [...this.ledger.all()].filter(({ topic, outcome }) => topic === 'room:insisted' && outcome !== 'ok')
+    const refused = [...this.ledger.all()].filter(
+      ({ topic, outcome }) => topic.startsWith('room:insisted') && outcome !== 'ok',
+    )
     none(
       'not stored, however often it was tried',
       refused.map(({ key }) => key),
@@ -154,7 +155,7 @@ export class Crowd implements AsyncDisposable {
     return {
       published: ledger.count('ok'),
       refused: ledger.count('failed'),
-      tried_again: this.insistent?.retried ?? 0,
+      tried_again: this.insistent.reduce((sum, { retried }) => sum + retried, 0),
       delivered: devices.reduce((sum, { app }) => sum + app.got.length, 0),
       again_on_the_wire: devices.reduce((sum, { app }) => sum + app.duplicates, 0),
       told_of_gaps: devices.reduce((sum, { gapsTold }) => sum + gapsTold, 0),
@@ -168,7 +169,7 @@ export class Crowd implements AsyncDisposable {
   }
 
   private allPublishers(): Publisher[] {
-    return this.insistent === undefined ? this.publishers : [...this.publishers, this.insistent]
+    return [...this.publishers, ...this.insistent]
   }
 }
 
