@@ -32,6 +32,9 @@ export class RoomHistory {
   /** Sends what was wished for, oldest first. When it resolves the client is level with what was delivered, in this turn. */
   async read(wish: HistoryWish): Promise<void> {
     const { hub, topic } = this
+    const { session } = this.exchange
+    // A client that is still being read to has not come as far as the history: the answer's position would be before it.
+    while (session.gate !== undefined) await hub.catchUp.breathe(session)
     const log = hub.backend.log
     const limit = hub.config.limits.replay_messages || Number.MAX_SAFE_INTEGER
     let at: number
@@ -55,7 +58,7 @@ export class RoomHistory {
       this.send(rows)
       at = rows.at(-1)?.cursor ?? at
       if (!more && this.head === upTo) return
-      await hub.catchUp.breathe(this.exchange.session)
+      await hub.catchUp.breathe(session)
     }
   }
 
