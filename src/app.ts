@@ -144,7 +144,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   listening(server)
   const url = urlOf(server)
   const adminUrl = adminServer && urlOf(adminServer)
-  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), mode })
+  const instance = hub.peers.here
+  log.info('server_started', { url, ...(adminUrl && { admin_url: adminUrl }), mode, ...(instance && { instance }) })
   return {
     url,
     adminUrl,

@@ -241,6 +241,20 @@ export const CONFIG_SCHEMA = Type.Object(
       { ...strict, description: 'Who is there.' },
     ),
     redis: REDIS,
+    cluster: Type.Object(
+      {
+        sticky_cookie: Type.Optional(
+          text({
+            description:
+              'Answers of handshakes, event streams and polls set a cookie of this name to the instance that has the session, for load balancers that keep a client where it was.',
+            pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
+            expected: "the name of a cookie: 1 to 64 letters, digits or any of ! # $ % & ' * + . ^ _ ` | ~ -",
+            reason: 'Any instance takes any request: no client has to be kept anywhere.',
+          }),
+        ),
+      },
+      { ...strict, description: 'What several instances have in common.' },
+    ),
     limits: LIMITS_SCHEMA,
     heartbeat: Type.Object(
       {

@@ -8,7 +8,7 @@ import { within } from './within.ts'
  * Milliseconds that a publisher waits for the number: it is told along with an answer that does not need it. Past that it
  * is what this process has.
  */
-const PATIENCE_MS = 250
+const PATIENCE_MS = 1000
 
 export class Audience {
   private readonly directory: Directory | undefined

@@ -27,8 +27,7 @@ export async function drain(deps: DrainDeps, reason: string, windowMs: number, s
   while (registry.size > 0) {
     const elapsed = clock.monotonic() - began
     // At the end all of them, whoever came in since they were counted too.
-    const over = signal.aborted || elapsed >= windowMs
-    const due = over ? Number.POSITIVE_INFINITY : Math.floor((elapsed / windowMs) * (total - 1)) + 1
+    const due = signal.aborted ? Number.POSITIVE_INFINITY : dueAfter(elapsed, windowMs, total)
     for (const session of registry.all()) {
       if (closed >= due) break
       leave(deps, session, reason, windowMs)
@@ -36,6 +35,42 @@ export async function drain(deps: DrainDeps, reason: string, windowMs: number, s
     }
     if (registry.size > 0) await sleep(BATCH_INTERVAL_MS, signal)
   }
+}
+
+/**
+ * Closes a part of the connections with 1012, spread over `windowMs`; the others stay. Each is told after how long to come
+ * back, to whichever instance its load balancer chooses. Resolves when the last of them was closed.
+ * @param fraction of all connections, up to 1.
+ * @returns how many were closed.
+ */
+export async function shed(deps: DrainDeps, fraction: number, windowMs: number, signal: AbortSignal): Promise<number> {
+  const { clock, registry } = deps
+  const chosen = sample([...registry.all()], Math.ceil(registry.size * fraction))
+  for (const session of chosen) session.state = 'draining'
+  const began = clock.monotonic()
+  let closed = 0
+  while (closed < chosen.length) {
+    const elapsed = clock.monotonic() - began
+    const due = signal.aborted ? chosen.length : Math.min(dueAfter(elapsed, windowMs, chosen.length), chosen.length)
+    for (const session of chosen.slice(closed, due)) leave(deps, session, 'rebalance', windowMs)
+    closed = due
+    if (closed < chosen.length) await sleep(BATCH_INTERVAL_MS, signal)
+  }
+  return chosen.length
+}
+
+/** How many of `total` are to be closed by then: evenly over the window, and at its end everybody. */
+function dueAfter(elapsedMs: number, windowMs: number, total: number): number {
+  return elapsedMs >= windowMs ? Number.POSITIVE_INFINITY : Math.floor((elapsedMs / windowMs) * (total - 1)) + 1
+}
+
+/** Some of a list, chosen by chance. The list is shuffled. */
+function sample<T>(list: T[], count: number): T[] {
+  for (let at = 0; at < count; at++) {
+    const other = at + Math.floor(Math.random() * (list.length - at))
+    ;[list[at], list[other]] = [list[other] as T, list[at] as T]
+  }
+  return list.slice(0, count)
 }
 
 function leave({ clock, close }: DrainDeps, session: Session, reason: string, windowMs: number): void {

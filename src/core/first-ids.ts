@@ -9,7 +9,7 @@ import type { Publication } from './publication.ts'
 import { within } from './within.ts'
 
 /** Milliseconds that an answer waits to learn whether it is the first. Past that it is taken to be. */
-const PATIENCE_MS = 250
+const PATIENCE_MS = 1000
 
 export class FirstIds {
   private readonly shelf: Shelf | undefined

@@ -50,6 +50,7 @@ import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
 import type { Session } from './session.ts'
+import { Shedding } from './shedding.ts'
 import { SlowConsumers } from './slow-consumers.ts'
 import { storedDelivery } from './stored-delivery.ts'
 import { userLog } from './stored-topics.ts'
@@ -91,6 +92,7 @@ export class Hub {
   readonly errands: Errands
   readonly takeOver: TakeOver
   readonly disconnects: Disconnects
+  readonly shedding: Shedding
   readonly line: DeliveryLine
   readonly catchUp: CatchUp
   readonly inbox: Inbox
@@ -209,7 +211,9 @@ export class Hub {
       peers: this.peers,
       end,
     })
-    this.disconnects = new Disconnects({ registry, directory, peers: this.peers, end })
+    const { errands, peers } = this
+    this.disconnects = new Disconnects({ registry, directory, peers, end })
+    this.shedding = new Shedding({ clock, registry, close, peers, errands, windowMs: config.drain.window_ms })
     this.admission = new Admission({
       clock,
       registry: this.registry,

@@ -3,6 +3,7 @@ import type { Hub } from '../core/hub.ts'
 import type { Log } from '../core/log.ts'
 import type { Door } from '../transports/handshake.ts'
 import type { Border } from './border.ts'
+import type { Sticky } from './sticky.ts'
 
 /** What routes are made of. */
 export interface HttpDeps {
@@ -11,4 +12,5 @@ export interface HttpDeps {
   readonly log: Log
   readonly border: Border
   readonly guard: AdminGuard
+  readonly sticky: Sticky
 }

@@ -21,12 +21,15 @@ const Answer = t.Object(
   { title: 'PollAnswer', description: 'What there was for the client.' },
 )
 
-export function pollRoutes({ border }: HttpDeps, polls: Polls) {
+export function pollRoutes({ border, sticky }: HttpDeps, polls: Polls) {
   return new Elysia().get(
     '/realtime/poll',
     async ({ request, server }) => {
       server?.timeout(request, holdSecondsOf(queryOf(request)) + SPARE_S)
-      return border.encoded(request, bodyOf(await polls.poll(knockOf(request, server)), request))
+      const answer = await polls.poll(knockOf(request, server))
+      const response = border.encoded(request, bodyOf(answer, request))
+      for (const [name, value] of Object.entries(sticky(request, answer.instance))) response.headers.set(name, value)
+      return response
     },
     {
       detail: {

@@ -19,7 +19,7 @@ const PARAMETERS = [
   header('Sec-WebSocket-Protocol', '`tidings.v1.json` or `tidings.v1.msgpack`, and `token.<JWT>` to bring a token.'),
 ]
 
-export function realtimeRoutes({ hub, door, border }: HttpDeps) {
+export function realtimeRoutes({ hub, door, border, sticky }: HttpDeps) {
   const app = new Elysia()
   for (const path of ['/realtime', ...ALIASES]) {
     app.get(
@@ -27,7 +27,7 @@ export function realtimeRoutes({ hub, door, border }: HttpDeps) {
       async ({ request, server }) => {
         if (server === null) throw new Error('The server does not listen yet')
         const writeDown = (error: TidingsError) => border.tell(request, error).error.correlation_id
-        await upgrade(door, hub, knockOf(request, server), server, writeDown)
+        await upgrade(door, hub, knockOf(request, server), server, { headers: sticky(request), writeDown })
       },
       {
         detail: {

@@ -12,6 +12,7 @@ import { connectionRoutes } from './connections.ts'
 import { Cors } from './cors.ts'
 import type { HttpDeps } from './deps.ts'
 import { developmentRoutes, type SignToken } from './development.ts'
+import { drainRoutes } from './drain.ts'
 import { fallback, unclearHost } from './fallback.ts'
 import { healthRoutes } from './health.ts'
 import { meRoutes } from './me.ts'
@@ -23,6 +24,7 @@ import { roomRoutes } from './rooms.ts'
 import { sendRoutes } from './send.ts'
 import { streamRoutes } from './sse.ts'
 import { statusRoutes } from './status.ts'
+import { createSticky } from './sticky.ts'
 import { swaggerRoutes } from './swagger.ts'
 import { ticketRoutes } from './ticket.ts'
 import { userRoutes } from './users.ts'
@@ -50,7 +52,7 @@ export function httpRoutes({ hub, door, log, verify, signForAnyone }: HttpOption
   const { server, auth, admin } = hub.config
   const cors = new Cors({ allowedOrigins: server.allowed_origins, cookies: auth.cookie !== undefined })
   const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify })
-  const deps = { hub, door, log, border: new Border(log, cors), guard }
+  const deps = { hub, door, log, border: new Border(log, cors), guard, sticky: createSticky(hub) }
   const pages = pagesOf(deps, signForAnyone)
   if (admin.listen === undefined) {
     const routes = routesOf(deps, true, [...clientRoutes(deps), ...adminRoutes(deps)])
@@ -75,7 +77,7 @@ function clientRoutes(deps: HttpDeps): AnyElysia[] {
 }
 
 function adminRoutes(deps: HttpDeps): AnyElysia[] {
-  return [connectionRoutes(deps), userRoutes(deps), roomRoutes(deps), publishRoutes(deps)]
+  return [connectionRoutes(deps), userRoutes(deps), roomRoutes(deps), publishRoutes(deps), drainRoutes(deps)]
 }
 
 /**

@@ -15,7 +15,7 @@ const HEADERS = {
   'x-accel-buffering': 'no',
 }
 
-export function streamRoutes({ hub, door, border }: HttpDeps) {
+export function streamRoutes({ hub, door, border, sticky }: HttpDeps) {
   const writer = new StreamWriter()
   return new Elysia().get(
     '/realtime/sse',
@@ -23,7 +23,7 @@ export function streamRoutes({ hub, door, border }: HttpDeps) {
       const stream = await openStream(door, hub, writer, knockOf(request, server))
       // The runtime ends what is quiet; here quiet is normal, and the heartbeat looks after it.
       server?.timeout(request, 0)
-      return new Response(stream, { headers: { ...HEADERS, ...border.cors.headers(request) } })
+      return new Response(stream, { headers: { ...HEADERS, ...border.cors.headers(request), ...sticky(request) } })
     },
     {
       detail: {

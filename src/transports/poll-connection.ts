@@ -14,6 +14,8 @@ import { takeBatch, type Waiting } from './poll-batch.ts'
 
 /** What a poll is answered with. */
 export interface PollAnswer {
+  /** The session's home, where it is another instance. */
+  readonly instance?: string
   readonly connectionId: string
   readonly cursor: string
   /** Frames, encoded. */

@@ -97,7 +97,7 @@ export class Polls {
     try {
       const errand = { kind: POLL, body, timeoutMs: holdMs, signal: request.signal }
       const answer = await this.hub.errands.send(instance, errand)
-      return answer === null ? undefined : readAnswer(answer)
+      return answer === null ? undefined : { ...readAnswer(answer), instance }
     } catch (error) {
       if (!(error instanceof NobodyThere)) throw error
       const connection = await this.open(knock, { former: connectionId, deviceId })

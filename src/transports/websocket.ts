@@ -112,10 +112,16 @@ export function wantsUpgrade(request: Request): boolean {
   return request.headers.get('upgrade')?.toLowerCase() === 'websocket'
 }
 
+export interface UpgradeOptions {
+  /** Sent along with the upgrade. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Called with a refusal that a socket is told of; gives the correlation id under which it is in the log. */
+  readonly writeDown: (error: TidingsError) => string
+}
+
 /**
  * Upgrades a request, or answers why not. With `?close_reason=1` the answer is a socket that says so and closes: a
  * browser's WebSocket cannot read the status of a refused handshake.
- * @param writeDown called with a refusal that a socket is told of; gives the correlation id under which it is in the log.
  * @returns nothing where the request became a socket.
  * @throws TidingsError where the request is refused with a status.
  */
@@ -124,7 +130,7 @@ export async function upgrade(
   hub: Hub,
   knock: Knock,
   server: Server<SocketData>,
-  writeDown: (error: TidingsError) => string,
+  { headers, writeDown }: UpgradeOptions,
 ): Promise<void> {
   const { request, query } = knock
   let admitted: Admitted
@@ -139,10 +145,11 @@ export async function upgrade(
     if (query.get('close_reason') !== '1' || !wantsUpgrade(request)) throw error
     const { subprotocol } = door.credentialsOf(request, query)
     const say = () => refusalEncoding(query, subprotocol).encode(errorFrame(error, writeDown(error), hub.clock))
-    if (accept(server, request, new Refusal(error, say), subprotocol)) return
+    if (accept(server, request, new Refusal(error, say), { subprotocol, headers })) return
     throw error
   }
-  if (accept(server, request, new WebSocketConnection(hub, admitted), admitted.subprotocol)) return
+  const { subprotocol } = admitted
+  if (accept(server, request, new WebSocketConnection(hub, admitted), { subprotocol, headers })) return
   // The client has left in the meantime, or its request is not one that the runtime upgrades.
   admitted.cancel()
   throw new TidingsError('upgrade_required')
@@ -153,10 +160,10 @@ function accept(
   server: Server<SocketData>,
   request: Request,
   data: SocketData,
-  subprotocol: string | undefined,
+  { subprotocol, headers }: { subprotocol: string | undefined; headers: Readonly<Record<string, string>> },
 ): boolean {
-  if (!request.headers.has('sec-websocket-protocol')) return server.upgrade(request, { data })
-  return server.upgrade(request, { data, headers: { 'sec-websocket-protocol': subprotocol ?? '' } })
+  if (!request.headers.has('sec-websocket-protocol')) return server.upgrade(request, { data, headers })
+  return server.upgrade(request, { data, headers: { ...headers, 'sec-websocket-protocol': subprotocol ?? '' } })
 }
 
 /** A socket that was accepted only to say why it is refused. */

@@ -64,6 +64,7 @@ describe('the description', () => {
       'GET /realtime/rooms/{room}/history',
       'GET /realtime/sse',
       'GET /realtime/users/{user_id}',
+      'POST /realtime/drain',
       'POST /realtime/publish',
       'POST /realtime/publish/batch',
       'POST /realtime/send',

@@ -1,0 +1,272 @@
+/** What holds over all instances that share a Redis, beyond the contracts that hold for one as well. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { RefusedError, type TestClient, type TestServer } from '../../src/testing/index.ts'
+import { tidings } from '../../src/tidings.ts'
+import { type Cluster, startCluster } from '../contracts/cluster.ts'
+import { ADMIN_KEY, told } from '../http/api.ts'
+import { names } from '../support/names.ts'
+import { payloadOf, types } from '../support/payload.ts'
+import { until } from '../support/until.ts'
+
+setDefaultTimeout(30_000)
+
+const CONFIG = {
+  admin: { keys: [ADMIN_KEY] },
+  limits: { per_user: 0 },
+  rooms: [{ pattern: 'kept.*', history: { max_messages: 100 } }],
+} as const
+
+let cluster: Cluster
+let one: TestServer
+let two: TestServer
+
+beforeAll(async () => {
+  cluster = await startCluster({ instances: 2, config: CONFIG, app: () => tidings() })
+  ;[one, two] = cluster.servers as [TestServer, TestServer]
+})
+afterAll(() => cluster[Symbol.asyncDispose]())
+
+const idOf = (client: TestClient) => String(payloadOf(client.welcome)['connection_id'])
+
+/** A cluster of a test's own, on the same Redis. */
+const apart = (prefix: string, config: Parameters<typeof startCluster>[0] = {}) =>
+  startCluster({ instances: 2, redis: cluster.redis, ...config, config: { ...config.config, redis: { prefix } } })
+
+async function limitOf(connecting: Promise<unknown>): Promise<string | undefined> {
+  const error = await connecting.then(
+    () => undefined,
+    (thrown) => thrown,
+  )
+  return error instanceof RefusedError ? error.error?.message : undefined
+}
+
+describe('a client that comes back with ?resume=', () => {
+  test('finds its rooms and metadata at another instance, which takes the old connection over', async () => {
+    const { alice, bob, lobby } = names()
+    const room = `kept.${lobby}`
+    await using watcher = await two.connect({ user: bob, rooms: [room] })
+    const former = await one.connect({ user: alice, device: 'd', rooms: [room], meta: { theme: 'dark' } })
+    await watcher.next('user_joined_room')
+    await using again = await two.connect({ user: alice, device: 'd', query: { resume: idOf(former) } })
+    expect(await former.closed).toEqual({ code: 4009, reason: 'connection_limit' })
+    expect(again.welcome.payload).toMatchObject({ rooms: [{ room, participant_count: 2 }], resume: { session: true } })
+    // For the others nobody has left, and nobody came.
+    expect(types(await watcher.received())).toEqual([])
+    await until(async () => (await one.hub.backend.directory.connectionsIn(room)) === 2)
+    await again.close()
+    expect(await watcher.next()).toMatchObject({ type: 'user_left_room', payload: { participant_count: 1 } })
+  })
+
+  test('after it was lost finds what its old instance has kept, and what it has missed', async () => {
+    const { alice, lobby } = names()
+    const room = `kept.${lobby}`
+    const former = await one.connect({ user: alice, device: 'd', rooms: [room] })
+    const { cursor } = await two.app.publish({ room }, 'chat', 'before')
+    await former.next('chat')
+    const session = one.hub.registry.get(idOf(former))
+    if (session !== undefined) one.hub.close(session, 1011, 'lost')
+    await former.closed
+    await one.app.publish({ room }, 'chat', 'while away')
+    const query = { resume: idOf(former), cursor: cursor ?? '' }
+    await using again = await two.connect({ user: alice, device: 'd', query })
+    expect(again.welcome.payload).toMatchObject({ resume: { session: true, recovered: true, replayed: 1 } })
+    expect(await again.next('chat')).toMatchObject({ payload: 'while away' })
+  })
+
+  test('gets nothing of another user’s or device’s connection', async () => {
+    const { alice, bob, lobby } = names()
+    await using former = await one.connect({ user: alice, device: 'd', rooms: [lobby] })
+    for (const who of [
+      { user: bob, device: 'd' },
+      { user: alice, device: 'other' },
+    ]) {
+      await using thief = await two.connect({ ...who, query: { resume: idOf(former) } })
+      expect(thief.welcome.payload).toMatchObject({ rooms: [], resume: { session: false } })
+    }
+    expect((await former.request({ type: 'ping' })).type).toBe('pong')
+  })
+
+  test('takes its own place though the limit is reached', async () => {
+    const { alice, lobby } = names()
+    await using limited = await apart(lobby, { config: { limits: { per_user: 1 } } })
+    const [first, second] = limited.servers as [TestServer, TestServer]
+    const former = await first.connect({ user: alice, device: 'd' })
+    await using again = await second.connect({ user: alice, device: 'd', query: { resume: idOf(former) } })
+    expect(await former.closed).toMatchObject({ code: 4009 })
+    expect(await limitOf(first.connect({ user: alice, device: 'e' }))).toBe('Max connections exceeded')
+    expect((await again.request({ type: 'ping' })).type).toBe('pong')
+  })
+})
+
+describe('the limits', () => {
+  test('of a user hold over all instances; who is there answers for itself', async () => {
+    const { alice, lobby } = names()
+    await using limited = await apart(lobby, { config: { limits: { per_user: 2 } } })
+    const [first, second] = limited.servers as [TestServer, TestServer]
+    await using here = await first.connect({ user: alice })
+    await using there = await second.connect({ user: alice })
+    for (const server of [first, second]) {
+      expect(await limitOf(server.connect({ user: alice }))).toBe('Max connections exceeded')
+    }
+    await here.close()
+    await until(async () => (await second.hub.backend.directory.connectionsOf(alice)) === 1)
+    await using next = await second.connect({ user: alice })
+    for (const client of [there, next]) expect((await client.request({ type: 'ping' })).type).toBe('pong')
+  })
+
+  test('close the oldest where the policy says so, at whichever instance it is', async () => {
+    const { alice, lobby } = names()
+    const config = { limits: { per_user: 1, per_user_policy: 'close_oldest' } } as const
+    await using limited = await apart(lobby, { config })
+    const [first, second] = limited.servers as [TestServer, TestServer]
+    const oldest = await first.connect({ user: alice })
+    await using newest = await second.connect({ user: alice })
+    expect(await oldest.next('error')).toMatchObject({ payload: { code: 'RT_007', reconnect: false } })
+    expect(await oldest.closed).toEqual({ code: 4009, reason: 'connection_limit' })
+    expect((await newest.request({ type: 'ping' })).type).toBe('pong')
+  })
+
+  test('of everybody hold over all instances', async () => {
+    const { alice, bob, carol, lobby } = names()
+    await using limited = await apart(lobby, { config: { limits: { total_cluster: 2, per_user: 0 } } })
+    const [first, second] = limited.servers as [TestServer, TestServer]
+    await using here = await first.connect({ user: alice })
+    await using there = await second.connect({ user: bob })
+    expect(await limitOf(first.connect({ user: carol }))).toBe('The server is full')
+    for (const client of [here, there]) expect((await client.request({ type: 'ping' })).type).toBe('pong')
+  })
+})
+
+describe('an event that wants answers', () => {
+  test('gets those of clients of every instance', async () => {
+    const { alice, bob, lobby } = names()
+    await using here = await one.connect({ user: alice, rooms: [lobby] })
+    await using there = await two.connect({ user: bob, rooms: [lobby] })
+    const asking = told(one.url, 'POST', '/realtime/publish', {
+      body: { to: { room: lobby }, type: 'question', ack: { timeout_ms: 5000 } },
+    })
+    for (const client of [here, there]) {
+      const { ack_id } = await client.next('question')
+      client.send({ type: 'ack', payload: { correlation_id: ack_id, result: idOf(client) } })
+    }
+    const { body } = await asking
+    expect(body).toMatchObject({ online: 2, missing: 0 })
+    const { acks } = body as { acks: { connection_id: string; result: string }[] }
+    expect(acks.map(({ connection_id, result }) => [connection_id, result]).sort()).toEqual(
+      [here, there].map((client) => [idOf(client), idOf(client)]).sort(),
+    )
+  })
+
+  test('counts who has not answered', async () => {
+    const { alice } = names()
+    await using client = await two.connect({ user: alice })
+    const { body } = await told(one.url, 'POST', '/realtime/publish', {
+      body: { to: { user_id: alice }, type: 'question', ack: { timeout_ms: 200 } },
+    })
+    expect(body).toMatchObject({ online: 1, missing: 1, acks: [] })
+    expect((await client.next('question')).ack_id).toEqual(expect.any(String))
+  })
+})
+
+describe('an operator', () => {
+  test('disconnects a connection of another instance', async () => {
+    const { alice } = names()
+    const client = await two.connect({ user: alice })
+    expect(await told(one.url, 'DELETE', `/realtime/connections/${idOf(client)}`)).toEqual({
+      status: 200,
+      body: { disconnected: 1 },
+    })
+    expect(await client.closed).toEqual({ code: 4003, reason: 'disconnected' })
+  })
+
+  test('has a part of an instance’s connections go elsewhere, and it keeps serving', async () => {
+    const { lobby } = names()
+    await using shedding = await apart(lobby, { config: { ...CONFIG, drain: { window_ms: 0 } } })
+    const [first, second] = shedding.servers as [TestServer, TestServer]
+    const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => second.connect({ user: `u${n}` })))
+    const instance = second.hub.peers.here
+    expect(await told(first.url, 'POST', '/realtime/drain', { body: { fraction: 0.5, instance } })).toEqual({
+      status: 200,
+      body: { instance, disconnected: 4 },
+    })
+    await until(() => second.hub.registry.size === 4)
+    const ended = clients.filter((client) => second.hub.registry.get(idOf(client)) === undefined)
+    for (const client of ended) {
+      expect(await client.next('server_draining')).toMatchObject({
+        payload: { reason: 'rebalance', reconnect_after_ms: expect.any(Number) },
+      })
+      expect(await client.closed).toMatchObject({ code: 1012 })
+    }
+    await using newcomer = await second.connect({ user: 'newcomer' })
+    expect((await newcomer.request({ type: 'ping' })).type).toBe('pong')
+    expect(await told(first.url, 'GET', '/readyz')).toMatchObject({ status: 200 })
+  })
+
+  test('is told of an instance that is not there, and of a part that is none', async () => {
+    const drain = async (body: object) => (await told(one.url, 'POST', '/realtime/drain', { body })).status
+    expect(await drain({ fraction: 0.5, instance: 'nobody' })).toBe(404)
+    for (const fraction of [0, -1, 1.5, 'half', null]) expect(await drain({ fraction })).toBe(400)
+  })
+})
+
+test('a ticket of one instance opens a session at another, and is good for no second', async () => {
+  const { alice } = names()
+  const token = await one.token({ user: alice })
+  const response = await fetch(`${one.url}/realtime/ticket`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  })
+  const { ticket } = (await response.json()) as { ticket: string }
+  const enter = (server: TestServer) => fetch(`${server.url}/realtime/poll?ticket=${ticket}`)
+  expect((await enter(two)).status).toBe(200)
+  const webSocket = await fetch(`${one.url}/realtime?ticket=${ticket}`, {
+    headers: {
+      connection: 'upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    },
+  })
+  expect(webSocket.status).toBe(401)
+})
+
+test('the cookie that is configured names the instance that has the session', async () => {
+  const { alice, lobby } = names()
+  await using sticky = await apart(lobby, { config: { cluster: { sticky_cookie: 'tidings_at' } } })
+  const [first, second] = sticky.servers as [TestServer, TestServer]
+  const token = await first.token({ user: alice })
+  const cookieOf = async (server: TestServer, path: string, headers: Record<string, string> = {}) => {
+    const abort = new AbortController()
+    const response = await fetch(`${server.url}${path}`, { headers, signal: abort.signal })
+    const cookie = response.headers.get('set-cookie')
+    const body = path.startsWith('/realtime/poll') ? ((await response.json()) as { connection_id: string }) : undefined
+    abort.abort()
+    return { cookie, id: body?.connection_id ?? '' }
+  }
+  const at = (server: TestServer) => `tidings_at=${server.hub.peers.here}; Path=/; HttpOnly; SameSite=Lax`
+  const stream = await cookieOf(first, `/realtime/sse?token=${token}`, { 'x-forwarded-proto': 'https' })
+  expect(stream.cookie).toBe(at(first).replace('Lax', 'None; Secure'))
+  const poll = await cookieOf(second, `/realtime/poll?token=${token}`)
+  expect(poll.cookie).toBe(at(second))
+  // A poll that is handed on names the home.
+  const handedOn = await cookieOf(first, `/realtime/poll?token=${token}&timeout=0&connection_id=${poll.id}`)
+  expect(handedOn).toEqual({ cookie: at(second), id: poll.id })
+  const plain = await fetch(`${one.url}/realtime/poll?token=${token}`)
+  expect(plain.headers.has('set-cookie')).toBe(false)
+})
+
+test('who may have missed something after a failover is told so, in its place', async () => {
+  const { alice, lobby } = names()
+  const room = `kept.${lobby}`
+  await using client = await one.connect({ user: alice, rooms: [room] })
+  const { cursor } = await two.app.publish({ room }, 'chat', 1)
+  await client.next('chat')
+  const at = Number(cursor)
+  one.hub.line.pushGap({ topics: [`room:${room}`], from: at, to: at + 1 })
+  one.hub.line.pushGap({ topics: undefined, from: at, to: at + 1 })
+  expect(await client.next('gap')).toMatchObject({
+    cursor: expect.any(String),
+    payload: { rooms: [room], from: cursor },
+  })
+  expect((await client.next('gap')).payload).toEqual({ from: cursor, cursor: expect.any(String) })
+})
