@@ -1,10 +1,10 @@
 /** A real Redis for tests: on a free port, in a folder of its own, which can be killed, frozen and followed by a replica. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from '../support/ports.ts'
 
 export interface RedisOptions {
   /** Further lines of configuration, as arguments: `['--appendonly', 'yes']`. */
@@ -144,15 +144,6 @@ export class RedisServer implements AsyncDisposable {
     child.kill(signal)
     await gone
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 function connect(port: number, password: string | undefined): Redis {
