@@ -86,7 +86,7 @@ function run(
   running.set(name, child)
   const ended = (how: unknown): void => {
     running.delete(name)
-    if (stopping === undefined) console.log(`${name} has ended (${how}): ${lastLine(name)}`)
+    if (stopping === undefined) console.log(`${name} has ended (${how}):\n${lastLines(name)}`)
   }
   child.once('error', (error) => ended(error.message))
   child.once('exit', (code, signal) => ended(signal ?? code))
@@ -164,8 +164,8 @@ function logOf(name: string): string {
   return join(folder, `${name}.log`)
 }
 
-function lastLine(name: string): string {
-  return readFileSync(logOf(name), 'utf8').trimEnd().split('\n').at(-1) ?? ''
+function lastLines(name: string): string {
+  return readFileSync(logOf(name), 'utf8').trimEnd().split('\n').slice(-5).join('\n')
 }
 
 function filled(template: string, values: Record<string, string>): string {

@@ -1,9 +1,10 @@
 /** The cluster of `examples/cluster`, with real load balancers that know nothing of sessions. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { newSecret } from '../../src/config.ts'
 import type { TestClient } from '../../src/testing/index.ts'
-import { poll } from '../../src/testing/poll.ts'
+import { type PollResult, poll } from '../../src/testing/poll.ts'
 import { connect } from '../../src/testing/server.ts'
 import { tokenFor, type Who } from '../../src/testing/tokens.ts'
 import type { ConnectOptions } from '../../src/testing/websocket.ts'
@@ -11,6 +12,7 @@ import { program } from '../cli/process.ts'
 import { payloadOf } from '../support/payload.ts'
 import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
+import { Ws } from '../support/ws-client.ts'
 
 setDefaultTimeout(60_000)
 
@@ -200,6 +202,47 @@ test('an instance that is stopped sends its clients away, and through the load b
     expect(payloadOf(back.welcome)['rooms']).toMatchObject([{ room, participant_count: 3 }])
     await back.close()
   }
+})
+
+test('with a sticky cookie HAProxy keeps a client where its session is, and learns nothing wrong of those without', async () => {
+  await using own = await startCluster({ STICKY_COOKIE: 'home' })
+  const at = own.haproxy
+  const query = async (user: string) => `token=${await token({ user })}`
+  const cookieOf = (answer: Response) => /^home=[^;]+/.exec(answer.headers.get('set-cookie') ?? '')?.[0] ?? 'none'
+
+  const first = await fetch(`${at}/realtime/poll?${await query('polls')}`)
+  const stream = await fetch(`${at}/realtime/sse?${await query('streams')}`)
+  const socket = new Ws(`${at}/realtime?${await query('talks')}`.replace('http', 'ws'))
+  const upgraded = await new Promise<IncomingMessage>((resolve) => socket.once('upgrade', resolve))
+  const cookies = [cookieOf(first), cookieOf(stream), String(upgraded.headers['set-cookie']).split(';')[0] ?? 'none']
+  expect(new Set(cookies).size).toBe(3)
+
+  /** The instances that answer whoever brings a cookie; each path is asked for once. */
+  const homesOf = async (cookie: string, round: string): Promise<Set<string>> => {
+    const path = `/${round}/${cookies.indexOf(cookie)}`
+    for (let n = 0; n < 4; n++) await fetch(at + path, { headers: { cookie } })
+    const lines = () =>
+      own
+        .log('haproxy')
+        .split('\n')
+        .filter((line) => line.includes(` GET ${path} `))
+    await until(() => lines().length === 4)
+    return new Set(lines().map((line) => line.slice(line.lastIndexOf(' ') + 1)))
+  }
+  const homes = await Promise.all(cookies.map((cookie) => homesOf(cookie, 'before')))
+  expect(homes.map(({ size }) => size)).toEqual([1, 1, 1])
+  expect(new Set(homes.flatMap((home) => [...home])).size).toBe(3)
+
+  // Somebody who keeps no cookies polls here and there; each answer names the session's home.
+  const { connection_id, cursor } = (await first.json()) as PollResult
+  for (let n = 0; n < 6; n++) {
+    const where = `connection_id=${connection_id}&cursor=${cursor}&timeout=0`
+    const answer = await fetch(`${at}/realtime/poll?${await query('polls')}&${where}`)
+    expect(cookieOf(answer)).toBe(cookies[0] as string)
+  }
+  expect(await Promise.all(cookies.map((cookie) => homesOf(cookie, 'after')))).toEqual(homes)
+  await stream.body?.cancel()
+  socket.close()
 })
 
 test('Ctrl+C ends everything that was started, and leaves nothing behind', async () => {
