@@ -3,7 +3,9 @@ import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
+import { concurrentPublishers } from './cluster/concurrent-publishers.ts'
 import { failover } from './cluster/failover.ts'
+import { killedInstance } from './cluster/killed-instance.ts'
 import { lostReplies } from './cluster/lost-replies.ts'
 import { partition } from './cluster/partition.ts'
 import { redisFrozen } from './cluster/redis-frozen.ts'
@@ -27,12 +29,14 @@ export const FAULTS: readonly Fault<never>[] = [
   badDisk,
   churn,
   clock,
+  concurrentPublishers,
   cutAndResume,
   deadPeers,
   descriptors,
   failover,
   instants,
   joinRace,
+  killedInstance,
   lostReplies,
   offlineStore,
   orderOnOneConnection,

@@ -3,6 +3,7 @@ import { until } from '../support/until.ts'
 import { type Chance, type Fault, must, none } from './fault.ts'
 import { Hearing, TRANSPORTS } from './hearing.ts'
 import { FaultServer } from './server.ts'
+import { Told } from './told.ts'
 
 interface Size {
   readonly users: number
@@ -113,25 +114,5 @@ class Mover {
     const former = this.hearing?.connectionId ?? this.former
     const query = { rooms: 'lobby', ...(former !== undefined && chance.below(3) > 0 && { resume: former }) }
     this.hearing = await Hearing.open(chance.pick(TRANSPORTS), { url, token, query, holdS: 1 })
-  }
-}
-
-/** What a member of the room is told of the others. */
-class Told {
-  readonly here = new Set<string>()
-  readonly breaches: string[] = []
-  joined = 0
-
-  hear({ type, payload }: { readonly type: string; readonly payload?: unknown }): void {
-    if (type !== 'user_joined_room' && type !== 'user_left_room') return
-    const { user, participant_count } = payload as { user: { id: string }; participant_count: number }
-    if (type === 'user_joined_room') {
-      this.joined++
-      if (this.here.has(user.id)) this.breaches.push(`${user.id} came twice`)
-      this.here.add(user.id)
-    } else if (!this.here.delete(user.id)) {
-      this.breaches.push(`${user.id} left and was not there`)
-    }
-    if (participant_count < 1) this.breaches.push(`${participant_count} were there`)
   }
 }

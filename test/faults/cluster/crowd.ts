@@ -23,6 +23,8 @@ export interface CrowdOptions extends CrowdSize {
 
 /** Rooms that a device is in. */
 const ROOMS_EACH = 3
+/** Messages a second of each publisher that insists: everybody hears them. */
+const INSISTED_PER_SECOND = 20
 
 export class Crowd implements AsyncDisposable {
   readonly ledger = new Ledger()
@@ -65,7 +67,7 @@ export class Crowd implements AsyncDisposable {
       crowd.devices.push(device)
     }
     const publisher = async (name: string, n: number, insists: boolean) => {
-      const token = await cluster.token({ user: 'publisher', device: name, roles: ['admin'] })
+      const token = await cluster.token({ user: name, device: 'd', roles: ['admin'] })
       return new Publisher({ name, url: () => url(n), token, ledger: crowd.ledger, insists })
     }
     for (let n = 0; n < publishers; n++) crowd.publishers.push(await publisher(`p${n}`, n, false))
@@ -78,11 +80,11 @@ export class Crowd implements AsyncDisposable {
   /** Begins to publish. */
   start(): void {
     const { insistent, publishers, perSecond, stopping, topics } = this
-    const each = perSecond / (publishers.length + insistent.length)
+    const each = perSecond / publishers.length
     this.running = publishers.map((publisher) => publisher.run(topics, each, stopping.signal))
     // To rooms of their own: what they repeat would change places with what others publish.
     for (const [n, publisher] of insistent.entries())
-      this.running.push(publisher.run([`room:insisted${n}`], each, stopping.signal))
+      this.running.push(publisher.run([`room:insisted${n}`], INSISTED_PER_SECOND, stopping.signal))
   }
 
   /** Resolves when so many more were stored. */
