@@ -1,11 +1,12 @@
-import type { Frame } from '../../src/testing/index.ts'
 import { until } from '../support/until.ts'
 import { Application, holds, Ledger } from './accounting.ts'
 import { Counter } from './counter.ts'
-import { type Chance, type Fault, must, percentile } from './fault.ts'
-import { Hearing, TRANSPORTS, type Transport } from './hearing.ts'
+import { type Fault, must, percentile } from './fault.ts'
+import { TRANSPORTS } from './hearing.ts'
+import { pollTwice } from './poll-twice.ts'
 import { Publisher } from './publisher.ts'
 import { FaultServer } from './server.ts'
+import { Traveller } from './traveller.ts'
 
 interface Size {
   readonly devices: number
@@ -44,13 +45,14 @@ export const acrossTransports: Fault<Size> = {
     const users = Array.from({ length: devices }, (_, n) => `u${n}`)
     const topics = ['room:a', 'room:b', 'room:c', ...users.map((user) => `user:${user}`), 'user:twice']
 
+    const url = () => server.url
     const travellers = await Promise.all(
-      users.map(async (user) => new Traveller(server, user, await server.token({ user, device: 'd' }), chance)),
+      users.map(async (user) => new Traveller({ url, user, token: await server.token({ user, device: 'd' }), chance })),
     )
     await Promise.all(travellers.map((traveller) => traveller.hop('websocket')))
     const publishing = publisher.run(topics, perSecond, stop.signal)
     const [answers] = await Promise.all([
-      pollTwice(server, parallel, chance),
+      pollTwice({ url, token: await server.token({ user: 'twice', device: 'd' }) }, parallel, chance),
       ...travellers.map(async (traveller) => {
         for (let n = 0; n < hops; n++) await traveller.hop(chance.pick(TRANSPORTS))
       }),
@@ -96,141 +98,4 @@ export const acrossTransports: Fault<Size> = {
       welcome_p99_ms: percentile(welcomeMs, 99),
     }
   },
-}
-
-/** A device that keeps one cursor and takes it from transport to transport. */
-class Traveller {
-  readonly app: Application
-  readonly welcomeMs: number[] = []
-  private readonly server: FaultServer
-  private readonly user: string
-  private readonly token: string
-  private readonly chance: Chance
-  private hearing: Hearing | undefined
-  private hops = 0
-
-  constructor(server: FaultServer, user: string, token: string, chance: Chance) {
-    this.server = server
-    this.user = user
-    this.token = token
-    this.chance = chance
-    this.app = new Application(user)
-  }
-
-  /** Leaves what it is connected by and goes on by another; now and then it takes over the former connection's rooms. */
-  async hop(transport: Transport): Promise<void> {
-    const former = this.hearing
-    // Sometimes the former connection stays open, unread, until the new one is there.
-    if (this.chance.below(2) === 0) former?.cut()
-    let takesOver = this.chance.below(2) === 0
-    await until(async () => {
-      const outcome = await this.attempt(transport, former, takesOver)
-      // A server that was started again has forgotten the connection: the rooms are named, from the same cursor.
-      takesOver = false
-      return outcome === 'there'
-    })
-    former?.cut()
-    this.app.expect(`user:${this.user}`, 0)
-    await Bun.sleep(this.chance.below(120))
-  }
-
-  private async attempt(
-    transport: Transport,
-    former: Hearing | undefined,
-    takesOver: boolean,
-  ): Promise<'there' | 'refused' | 'forgotten'> {
-    const { app, chance, token } = this
-    const byHeader = transport === 'sse' && chance.below(2) === 0
-    const position = String(app.position)
-    const hop = ++this.hops
-    const isCurrent = () => hop === this.hops
-    const began = performance.now()
-    const early: (() => void)[] = []
-    let counts = false
-    /** What a connection says that turns out to have lost its rooms does not count. */
-    const when = (take: () => void): void => {
-      if (!isCurrent()) return
-      if (counts) take()
-      else early.push(take)
-    }
-    const hearing = await Hearing.open(transport, {
-      url: this.server.url,
-      token,
-      query: {
-        ...(takesOver && former !== undefined ? { resume: former.connectionId } : { rooms: 'a,b,c' }),
-        ...(former !== undefined && !byHeader && { cursor: position }),
-      },
-      ...(former !== undefined && byHeader && { lastEventId: position }),
-      holdS: 2,
-      pauseMs: () => chance.below(20),
-      onPosition: (moved) => when(() => app.moveTo(moved)),
-      onFrame: (frame, moved) => when(() => this.take(frame, moved, former === undefined)),
-    }).catch(() => undefined)
-    if (hearing === undefined) return 'refused'
-    const { resume, rooms } = hearing.welcome
-    if (takesOver && !resume.session && rooms.length === 0) {
-      hearing.cut()
-      return 'forgotten'
-    }
-    this.welcomeMs.push(performance.now() - began)
-    must(former === undefined || resume.recovered, `${this.user}: ${JSON.stringify(resume)} by ${transport}`)
-    must(rooms.length === 3, `${this.user}: ${rooms.length} rooms, resumed ${resume.session}, by ${transport}`)
-    for (const { room, cursor } of rooms) app.expect(`room:${room}`, Number(cursor))
-    this.hearing = hearing
-    counts = true
-    for (const take of early) take()
-    return 'there'
-  }
-
-  private take(frame: Frame, moved: number | undefined, isFirst: boolean): void {
-    const { app } = this
-    const { key } = (frame.payload ?? {}) as { key?: string }
-    if (key === undefined) {
-      if (frame.type !== 'welcome' || isFirst) app.moveTo(moved ?? 0)
-      return
-    }
-    const topic = frame.room === undefined ? `user:${this.user}` : `room:${frame.room}`
-    app.take({ key, topic, cursor: Number(frame.cursor), id: frame.id ?? '' })
-  }
-
-  stop(): void {
-    this.hearing?.cut()
-  }
-}
-
-/** Polls one session twice at once, over and over. @returns the keys of what came, in the order of its positions. */
-async function pollTwice(server: FaultServer, rounds: number, chance: Chance): Promise<string[]> {
-  const token = await server.token({ user: 'twice', device: 'd' })
-  interface Answer {
-    readonly connection_id: string
-    readonly cursor: string
-    readonly messages: readonly { readonly payload?: { readonly key?: string }; readonly cursor?: string }[]
-  }
-  const poll = async (more: Readonly<Record<string, string>>): Promise<Answer> => {
-    const query = new URLSearchParams({ token, timeout: '1', ...more })
-    const response = await fetch(`${server.url}/realtime/poll?${query}`)
-    const answer = (await response.json()) as Answer
-    must(response.ok, `a poll was answered with ${response.status} ${JSON.stringify(answer)}`)
-    return answer
-  }
-  const keys: string[] = []
-  const keep = ({ messages }: Answer) => {
-    for (const { payload } of messages) if (payload?.key !== undefined) keys.push(payload.key)
-  }
-  const first = await poll({})
-  keep(first)
-  let { cursor } = first
-  for (let round = 0; round < rounds; round++) {
-    const where = { connection_id: first.connection_id, cursor }
-    const older = poll(where)
-    await Bun.sleep(chance.below(10))
-    const both = await Promise.all([older, poll(where)])
-    for (const answer of both) must(answer.connection_id === first.connection_id, 'a poll opened another session')
-    // What came by both came from the same position: a client takes the first, and goes on from the further one.
-    const [one, other] = both
-    if (Number(one.cursor) >= Number(other.cursor)) keep(one)
-    else keep(other)
-    cursor = Number(one.cursor) >= Number(other.cursor) ? one.cursor : other.cursor
-  }
-  return keys
 }

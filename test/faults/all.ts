@@ -3,6 +3,7 @@ import { acrossTransports } from './across-transports.ts'
 import { badDisk } from './bad-disk.ts'
 import { churn } from './churn.ts'
 import { clock } from './clock.ts'
+import { acrossInstances } from './cluster/across-instances.ts'
 import { concurrentPublishers } from './cluster/concurrent-publishers.ts'
 import { failover } from './cluster/failover.ts'
 import { killedInstance } from './cluster/killed-instance.ts'
@@ -25,6 +26,7 @@ import { unrecoverable } from './unrecoverable.ts'
 import { whoIsThere } from './who-is-there.ts'
 
 export const FAULTS: readonly Fault<never>[] = [
+  acrossInstances,
   acrossTransports,
   badDisk,
   churn,

@@ -21,7 +21,7 @@ export const killedInstance: Fault<Size> = {
   number: 2,
   title:
     'one of three instances is killed: its clients go on elsewhere, retried publishes appear once, and who is there and how many may come is right again',
-  short: { devices: 30, publishers: 3, rooms: 6, perSecond: 400, lost: 5, kills: 1 },
+  short: { devices: 18, publishers: 3, rooms: 4, perSecond: 100, lost: 5, kills: 1 },
   long: { devices: 600, publishers: 20, rooms: 150, perSecond: 2000, lost: 100, kills: 3 },
 
   async run({ lost, kills, ...size }, chance) {
