@@ -7,10 +7,12 @@ import { acrossInstances } from './cluster/across-instances.ts'
 import { concurrentPublishers } from './cluster/concurrent-publishers.ts'
 import { failover } from './cluster/failover.ts'
 import { killedInstance } from './cluster/killed-instance.ts'
+import { limitRace } from './cluster/limit-race.ts'
 import { lostReplies } from './cluster/lost-replies.ts'
 import { partition } from './cluster/partition.ts'
 import { redisFrozen } from './cluster/redis-frozen.ts'
 import { redisKilled } from './cluster/redis-killed.ts'
+import { rollingRestart } from './cluster/rolling-restart.ts'
 import { subscribersKilled } from './cluster/subscribers-killed.ts'
 import { cutAndResume } from './cut-and-resume.ts'
 import { deadPeers } from './dead-peers.ts'
@@ -39,12 +41,14 @@ export const FAULTS: readonly Fault<never>[] = [
   instants,
   joinRace,
   killedInstance,
+  limitRace,
   lostReplies,
   offlineStore,
   orderOnOneConnection,
   partition,
   redisFrozen,
   redisKilled,
+  rollingRestart,
   slowReaders,
   streams,
   subscribersKilled,

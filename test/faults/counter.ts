@@ -9,6 +9,8 @@ export class Counter {
   readonly socket: Socket
   bytes = 0
   ended = false
+  /** When it ended, by `performance.now`. */
+  endedAt = 0
 
   private constructor(socket: Socket) {
     this.socket = socket
@@ -16,7 +18,9 @@ export class Counter {
       this.bytes += data.length
     })
     const end = () => {
+      if (this.ended) return
       this.ended = true
+      this.endedAt = performance.now()
     }
     socket.on('error', end)
     socket.on('close', end)

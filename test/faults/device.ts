@@ -53,6 +53,10 @@ export class Device {
   notRecovered = 0
   /** How often it was told, while it was connected, that something may be missing. */
   gapsTold = 0
+  /** How often it was told that its server leaves. */
+  drainsTold = 0
+  /** When its connection ended last, by `performance.now`. */
+  closedAt = 0
   private socket: WebSocket | undefined
   private connectionId: string | undefined
   private stopped = false
@@ -185,6 +189,7 @@ export class Device {
 
   private ended(code: number): void {
     this.closes.set(code, (this.closes.get(code) ?? 0) + 1)
+    this.closedAt = performance.now()
     this.socket = undefined
     this.ready = false
     this.collected = undefined
@@ -199,6 +204,7 @@ export class Device {
     if (frame.type === 'welcome') this.welcomed(frame, again)
     else if (frame.type === 'resumed') this.resumed(frame.payload as ResumeAnswer)
     else if (frame.type === 'pong') this.app.moveTo(Number((frame.payload as { cursor: string }).cursor))
+    else if (frame.type === 'server_draining') this.drainsTold++
     else if (frame.type === 'gap') this.toldOfGap((frame.payload as { rooms?: string[] }).rooms)
     else if (this.collected !== undefined) {
       if (cursor > 0) this.collected.set(cursor, frame)

@@ -1,0 +1,94 @@
+import { until } from '../../support/until.ts'
+import { Counter } from '../counter.ts'
+import { type Fault, must, none } from '../fault.ts'
+import type { FaultServer } from '../server.ts'
+import { FaultCluster } from './cluster.ts'
+import { Crowd, type CrowdSize } from './crowd.ts'
+
+interface Size extends CrowdSize {
+  /** Others at each instance, who do not come back. */
+  readonly others: number
+  readonly windowMs: number
+  readonly rounds: number
+}
+
+/** Milliseconds between saying that it leaves and leaving. */
+const DELAY_MS = 400
+/** Milliseconds that a drain may take beyond its window. */
+const DEADLINE_MS = 5000
+/** The close code of a server that restarts. */
+const RESTART = 1012
+/** How much of the window the closes must take up. */
+const MIN_SPREAD = 0.8
+
+export const rollingRestart: Fault<Size> = {
+  number: 12,
+  title:
+    'instances are restarted one after the other under load: each says first that it leaves, spreads the closes, and nothing is lost',
+  short: { devices: 15, publishers: 3, rooms: 4, perSecond: 200, others: 12, windowMs: 1000, rounds: 1 },
+  long: { devices: 300, publishers: 10, rooms: 60, perSecond: 2000, others: 560, windowMs: 10_000, rounds: 3 },
+
+  async run({ others, windowMs, rounds, ...size }, chance) {
+    const drain = { delay_ms: DELAY_MS, window_ms: windowMs, deadline_ms: DELAY_MS + windowMs + DEADLINE_MS }
+    await using cluster = await FaultCluster.start({ config: { drain } })
+    await using crowd = await Crowd.gather({ ...size, cluster, chance, url: () => cluster.next() })
+    await using cleanup = new AsyncDisposableStack()
+    const token = await cluster.token({ user: 'other' })
+    crowd.start()
+    const spreads: number[] = []
+    for (let n = 0; n < rounds * cluster.members.length; n++) {
+      const { server } = cluster.at(n)
+      const counters: Counter[] = []
+      for (let more = 0; more < others; more++) {
+        const counter = await Counter.open(server.url, `/realtime?token=${token}&rooms=r0`)
+        cleanup.defer(() => counter.stop())
+        counters.push(counter)
+      }
+      await crowd.stored(100)
+      const began = performance.now()
+      const stopped = server.stop()
+      await until(async () => (await server.readiness()) === 'draining')
+      const early = [
+        ...crowd.devices.filter(({ closedAt }) => closedAt > began),
+        ...counters.filter(({ ended }) => ended),
+      ]
+      must(early.length === 0, `${early.length} were closed before the server said that it leaves`)
+      must((await stopped) === 0, 'a drain did not end well')
+      await until(() => counters.every(({ ended }) => ended))
+      const moved = crowd.devices.filter(({ closedAt }) => closedAt > began)
+      const times = [...moved.map(({ closedAt }) => closedAt), ...counters.map(({ endedAt }) => endedAt)]
+      spreads.push((Math.max(...times) - Math.min(...times)) / windowMs)
+      await server.start()
+      await until(() => crowd.devices.every(({ isOpen }) => isOpen))
+    }
+    must(Math.min(...spreads) >= MIN_SPREAD, `closes took up ${Math.min(...spreads)} of the window only`)
+    await crowd.stored(100)
+    await crowd.settle()
+    crowd.check()
+    crowd.missedNothing()
+    none(
+      'closed without being told when to come back',
+      crowd.devices
+        .filter(({ closes, drainsTold }) => (closes.get(RESTART) ?? 0) !== drainsTold)
+        .map(
+          ({ app, closes, drainsTold }) => `${app.name}: ${closes.get(RESTART) ?? 0} closes, told ${drainsTold} times`,
+        ),
+    )
+    const [first] = cluster.servers as [FaultServer]
+    await forced(first)
+    return {
+      ...crowd.figures(),
+      moved: crowd.devices.reduce((sum, { closes }) => sum + (closes.get(RESTART) ?? 0), 0),
+      least_spread: Math.round(Math.min(...spreads) * 100) / 100,
+    }
+  },
+}
+
+/** A second signal ends it at once, whoever is still connected. */
+async function forced(server: FaultServer): Promise<void> {
+  const { pid } = server
+  const stopped = server.stop()
+  await until(async () => (await server.readiness()) === 'draining')
+  process.kill(pid, 'SIGTERM')
+  must((await stopped) !== 0, 'a server that was told twice to stop took its time')
+}
