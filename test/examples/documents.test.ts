@@ -3,7 +3,7 @@
  *
  *   dialogue         is played against a server; see dialogue.ts
  *   sh               is run; a `text` block right behind it is what it prints
- *   ts, toml, html … FILE  stands in that file, which has tests of its own
+ *   ts, toml, html, conf … FILE  stands in that file, which has tests of its own
  *   json             is JSON
  *   text             is not tried: a drawing, or what a test of its own compares
  */
@@ -42,7 +42,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
   const of = (...languages: string[]): Block[] => blocks.filter(({ language }) => languages.includes(language))
 
   test('has no block that nothing tries', () => {
-    const known = ['dialogue', 'sh', 'ts', 'toml', 'html', 'json', 'text']
+    const known = ['dialogue', 'sh', 'ts', 'toml', 'html', 'conf', 'json', 'text']
     expect(blocks.filter(({ language }) => !known.includes(language)).map(({ at }) => at)).toEqual([])
   })
 
@@ -54,7 +54,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
     expect(broken).toEqual([])
   })
 
-  for (const block of of('ts', 'toml', 'html')) {
+  for (const block of of('ts', 'toml', 'html', 'conf')) {
     test(`${block.at} stands in ${block.words[0]}`, () => {
       expect(readFileSync(`${ROOT}${block.words[0]}`, 'utf8')).toContain(block.text)
     })
