@@ -1,6 +1,7 @@
 /**
  * Work that one instance does for another and that may take long, such as to hold a poll. It is accepted at once, so that
- * silence shows that nobody is there; its result comes when it is done, and it can be called off.
+ * silence shows that nobody is there; while it takes, the instance is asked now and then whether it still is; its result
+ * comes when it is done, and it can be called off.
  */
 import { ERRORS, type ErrorName, TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
@@ -27,11 +28,23 @@ export class NobodyThere extends Error {
   override readonly name = 'NobodyThere'
 }
 
+/** The instance has accepted an errand and has died since: what became of it is not known. */
+export class WorkerLost extends TidingsError {
+  constructor() {
+    super('unavailable', 'Another instance has died')
+  }
+}
+
+/** Milliseconds between two looks whether those who work for this instance are still there. */
+const LOOK_MS = 5000
+
 const ACCEPT = 'errand'
 const RESULT = 'errand_result'
 const CALL_OFF = 'errand_off'
+const LOOK = 'errand_look'
 
 interface Open {
+  readonly instance: string
   readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -43,10 +56,15 @@ export class Errands {
   private readonly open = new Map<string, Open>()
   /** What this instance does for others. */
   private readonly running = new Map<string, AbortController>()
+  private readonly lookMs: number
+  private looking: ReturnType<typeof setTimeout> | undefined
   private counter = 0
 
-  constructor(peers: Peers) {
+  /** @param lookMs milliseconds between two looks at those who work for this instance. */
+  constructor(peers: Peers, lookMs = LOOK_MS) {
     this.peers = peers
+    this.lookMs = lookMs
+    peers.answer(LOOK, () => true)
     peers.answer(ACCEPT, ({ id, kind, body }, from) => this.accept(id, kind, body, from))
     peers.answer(RESULT, (answer) => this.done(answer))
     peers.answer(CALL_OFF, ({ id }, from) => this.running.get(`${from} ${id}`)?.abort())
@@ -59,14 +77,14 @@ export class Errands {
 
   /**
    * Has another instance do something.
-   * @throws NobodyThere (rejected) where it has not been accepted; TidingsError: what the work threw, or `unavailable`:
-   * the result has not come in time, or is not wanted any more.
+   * @throws NobodyThere (rejected) where it has not been accepted; WorkerLost: the instance has died since; TidingsError:
+   * what the work threw, or `unavailable`: the result has not come in time, or is not wanted any more.
    */
   async send(instance: string, { kind, body, timeoutMs, signal }: Errand): Promise<unknown> {
     const id = `${++this.counter}`
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     promise.catch(() => {})
-    this.open.set(id, { resolve, reject })
+    this.open.set(id, { instance, resolve, reject })
     const giveUp = (reason: string) => {
       this.peers.tell(instance, CALL_OFF, { id })
       reject(new TidingsError('unavailable', reason))
@@ -77,12 +95,36 @@ export class Errands {
     try {
       const accepted = await this.peers.ask(instance, ACCEPT, { id, kind, body }).catch(() => false)
       if (accepted !== true) throw new NobodyThere(`${instance} has not accepted ${kind}`)
+      this.lookLater()
       return await promise
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', leave)
       this.open.delete(id)
     }
+  }
+
+  private lookLater(): void {
+    if (this.looking !== undefined || this.open.size === 0) return
+    this.looking = setTimeout(async () => {
+      const instances = new Set([...this.open.values()].map(({ instance }) => instance))
+      await Promise.all([...instances].map((instance) => this.look(instance)))
+      this.looking = undefined
+      this.lookLater()
+    }, this.lookMs)
+    this.looking.unref()
+  }
+
+  /** Asks twice: a question that Redis has lost is nobody's death. */
+  private async look(instance: string): Promise<void> {
+    const open = [...this.open.values()].filter((errand) => errand.instance === instance)
+    const isThere = () =>
+      this.peers.ask(instance, LOOK, {}).then(
+        () => true,
+        () => false,
+      )
+    if ((await isThere()) || (await isThere())) return
+    for (const { reject } of open) reject(new WorkerLost())
   }
 
   private accept(id: unknown, kind: unknown, body: unknown, from: string): boolean {

@@ -2,7 +2,7 @@
  * Long polling: a client that comes again and again for what there is, to whichever instance. The instance at which its
  * session began is the session's home and holds the polls; where it is silent another goes on with the session.
  */
-import { NobodyThere } from '../core/errands.ts'
+import { NobodyThere, WorkerLost } from '../core/errands.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Listed } from '../core/ports/directory.ts'
 import type { Session } from '../core/session.ts'
@@ -99,7 +99,7 @@ export class Polls {
       const answer = await this.hub.errands.send(instance, errand)
       return answer === null ? undefined : { ...readAnswer(answer), instance }
     } catch (error) {
-      if (!(error instanceof NobodyThere)) throw error
+      if (!(error instanceof NobodyThere || error instanceof WorkerLost)) throw error
       const connection = await this.open(knock, { former: connectionId, deviceId })
       return connection.come(undefined, holdMs, request.signal)
     }
