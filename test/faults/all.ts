@@ -5,13 +5,16 @@ import { churn } from './churn.ts'
 import { clock } from './clock.ts'
 import { acrossInstances } from './cluster/across-instances.ts'
 import { concurrentPublishers } from './cluster/concurrent-publishers.ts'
+import { evicting } from './cluster/evicting.ts'
 import { failover } from './cluster/failover.ts'
 import { killedInstance } from './cluster/killed-instance.ts'
 import { limitRace } from './cluster/limit-race.ts'
 import { lostReplies } from './cluster/lost-replies.ts'
+import { manyDevices } from './cluster/many-devices.ts'
 import { partition } from './cluster/partition.ts'
 import { redisFrozen } from './cluster/redis-frozen.ts'
 import { redisKilled } from './cluster/redis-killed.ts'
+import { refusing } from './cluster/refusing.ts'
 import { rollingRestart } from './cluster/rolling-restart.ts'
 import { subscribersKilled } from './cluster/subscribers-killed.ts'
 import { cutAndResume } from './cut-and-resume.ts'
@@ -37,17 +40,20 @@ export const FAULTS: readonly Fault<never>[] = [
   cutAndResume,
   deadPeers,
   descriptors,
+  evicting,
   failover,
   instants,
   joinRace,
   killedInstance,
   limitRace,
   lostReplies,
+  manyDevices,
   offlineStore,
   orderOnOneConnection,
   partition,
   redisFrozen,
   redisKilled,
+  refusing,
   rollingRestart,
   slowReaders,
   streams,

@@ -371,6 +371,19 @@ describe('the directory on a bad day', () => {
     expect((await one.directory.find(kept.connectionId))?.rooms).toEqual(['lobby'])
   })
 
+  test('a connection that Redis has evicted is brought in again when it is written down, and is not sent away', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    const limits = limited({ perUser: 1 })
+    const alice = (await one.connect({ limits })) as Session
+    await one.join(alice, 'lobby')
+    await server.admin.del(`${prefix}:1:c:${alice.connectionId}`)
+    expect(await one.directory.list(alice)).toBe(true)
+    expect(await one.directory.find(alice.connectionId)).toMatchObject({ instance: one.name, rooms: ['lobby'] })
+    expect(one.evicted).toEqual([])
+  })
+
   test('what failed half-way is put right: connections that are missing, and some that are gone', async () => {
     const prefix = newPrefix()
     await using one = await Process.open(server.url, prefix, { leaseRenewMs: 20 })

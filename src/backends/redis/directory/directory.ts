@@ -163,7 +163,12 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   async list(session: Session): Promise<boolean> {
-    return (await this.lease.run(LIST, [session.connectionId, this.describe(session)])) === 1
+    const { connectionId } = session
+    const reply = await this.lease.run(LIST, [connectionId, this.describe(session)])
+    const seat = this.seats.get(connectionId)
+    if (reply !== UNSEATED || seat === undefined) return reply === 1
+    await this.bringBack(seat)
+    return this.seats.has(connectionId)
   }
 
   async enter(room: string, session: Session): Promise<Attendance> {

@@ -14,7 +14,7 @@ import { Script } from '../script.ts'
 
 /** What a script answers whose lease is over. */
 export const LOST = 'lost'
-/** What a script answers for a connection that has no place. */
+/** What a script answers for a connection that Redis does not know: it was evicted, or has ended. */
 export const UNSEATED = 'unseated'
 
 const HEAD = `
@@ -172,10 +172,11 @@ if place then return { 'evicted', evicted, place } end
 return {}
 `)
 
-/** ARGV: head; connection, its record as JSON. Answers 1; 0 where it has no place. */
+/** ARGV: head; connection, its record as JSON. Answers 1; 0 where it has lost its place; `unseated` where Redis has. */
 export const LIST = new Script(`${HEAD}
 if not held() then return '${LOST}' end
 local place = redis.call('HMGET', key('c:', ARGV[4]), 'i', 'x')
+if not place[1] then return '${UNSEATED}' end
 if place[1] ~= instance or place[2] then return 0 end
 redis.call('HSET', key('c:', ARGV[4]), 'j', ARGV[5])
 return 1
