@@ -101,9 +101,9 @@ export class Tails {
    * @returns at most `limit` messages; fewer: there are no more.
    */
   read(topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
-    return whenReady(this.log.completeness(topic), ({ trimmed }) => {
-      // What was removed is not there any more, here neither.
-      this.tails.get(topic)?.cut(trimmed)
+    return whenReady(this.log.completeness(topic, after), ({ trimmed }) => {
+      // What was removed is not there any more, here neither. Of what is older than the reader nothing was asked.
+      if (trimmed > after) this.tails.get(topic)?.cut(trimmed)
       return this.readOn(topic, Math.max(after, trimmed), upTo, limit)
     })
   }
@@ -123,22 +123,28 @@ export class Tails {
       while (found.length > 0 && (found.at(-1) as Row).cursor > upTo) found.pop()
       return found
     }
-    const again = (): MaybePromise<readonly Row[]> => this.readOn(topic, after, upTo, limit)
+    const again = (): MaybePromise<readonly Row[]> => this.read(topic, after, upTo, limit)
     if (tail.loading !== undefined) return tail.loading.then(again)
-    const page = this.log.read({ topics: [topic] }, tail.to, upTo, limit)
+    const from = tail.to
+    const page = this.log.read({ topics: [topic] }, from, upTo, limit)
     if (!(page instanceof Promise)) {
       this.extend(tail, page, upTo, limit)
       return again()
     }
-    // A reader that fails fails alone: the others try for themselves.
-    tail.loading = page.then(
-      (rows) => this.extend(tail, rows, upTo, limit),
-      () => {},
-    )
-    const done = tail.loading.then(() => {
-      tail.loading = undefined
+    const loading = page.then(async (rows) => {
+      const { trimmed } = await this.log.completeness(topic, from)
+      this.extend(tail, rows, upTo, limit)
+      // It may have been removed before it was read: then it is missing here, though others still have it in memory.
+      if (trimmed > from) tail.cut(trimmed)
     })
-    return page.then(() => done).then(again)
+    // A reader that fails fails alone: the others try for themselves.
+    const done = loading
+      .catch(() => {})
+      .then(() => {
+        tail.loading = undefined
+      })
+    tail.loading = done
+    return done.then(() => loading).then(again)
   }
 
   /** The tail of a topic with what is after a cursor; a new one where the one there is does not reach back so far. */

@@ -29,7 +29,7 @@ class OneTopic {
     return this.later ? new Promise((resolve) => setImmediate(() => resolve(rows))) : rows
   }
 
-  completeness() {
+  completeness(_topic?: string, _position?: number) {
     return { ...NEVER_TRIMMED, trimmed: this.trimmed }
   }
 }
@@ -108,6 +108,37 @@ describe.each([false, true])('answers of the log that come later: %p', (later) =
       { numRuns: 300 },
     )
   })
+})
+
+test('what has been removed elsewhere is read where it is still in memory', async () => {
+  const log = new OneTopic()
+  for (let cursor = 1; cursor <= 5; cursor++) log.add(cursor)
+  // Of a reader's position the log answers from memory, which has everything after it; else as it is stored, which is gone.
+  const inMemory = (position: number) => position >= 2
+  log.completeness = (_topic?: string, position?: number) => ({
+    ...NEVER_TRIMMED,
+    trimmed: position !== undefined && inMemory(position) ? position : 5,
+  })
+  const tails = tailsOf(log)
+  expect(await cursors(tails, 2, 5, 10)).toEqual([3, 4, 5])
+  expect(await cursors(tails, 0, 5, 10)).toEqual([])
+})
+
+test('what was removed before it was read is not missing to a reader who is told that it is in memory', async () => {
+  const log = new OneTopic()
+  for (let cursor = 1; cursor <= 5; cursor++) log.add(cursor)
+  const stored = log.read.bind(log)
+  // Between the first look and the reading the log loses everything; memory has it from 2 on.
+  let [looks, reads] = [0, 0]
+  log.completeness = (_topic?: string, position = 0) => ({
+    ...NEVER_TRIMMED,
+    trimmed: position >= 2 ? position : looks++ === 0 ? 0 : 5,
+  })
+  log.read = (selection, after, upTo, limit) =>
+    reads++ === 0 ? Promise.resolve([]) : stored(selection, after, upTo, limit)
+  const tails = tailsOf(log)
+  expect(await cursors(tails, 0, 5, 10)).toEqual([])
+  expect(await cursors(tails, 2, 5, 10)).toEqual([3, 4, 5])
 })
 
 test('a reader whose reading fails fails alone', async () => {
