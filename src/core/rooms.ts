@@ -128,9 +128,14 @@ export class Rooms {
       return
     }
     room.topic.subscribe(session, since)
-    if (!this.unannounced.delete(personIn(room, session))) return
+    if (!this.withdraw(room.name, session.userId)) return
     if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
     this.deps.presence.joined(room, session, attendance.participants)
+  }
+
+  /** A user is out of a room again of whom others were not told yet; false where they were told. */
+  withdraw(name: string, userId: string): boolean {
+    return this.unannounced.delete(personIn(name, userId))
   }
 
   /** Takes a session out again that entered and is not going to be subscribed. */
@@ -204,7 +209,7 @@ export class Rooms {
         void this.takeOut(former, room)
         if (isOver) this.deps.departed(former)
       }
-      if (attendance.changed) this.unannounced.add(personIn(room, session))
+      if (attendance.changed) this.unannounced.add(personIn(room.name, session.userId))
       return entry(room, attendance, false)
     })
     return undoing(entered, () => {
@@ -234,7 +239,7 @@ export class Rooms {
     this.remove(session, room)
     this.deps.interests.release(roomLog(room.name))
     const isLast = !room.members.has(session.userId)
-    const wasAnnounced = !(isLast && this.unannounced.delete(personIn(room, session)))
+    const wasAnnounced = !(isLast && this.withdraw(room.name, session.userId))
     return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {
       // Who was cut before `welcome` was never there for the others.
       if (changed && wasAnnounced) this.deps.presence.left(room, session, participants, gathered)
@@ -251,8 +256,8 @@ export class Rooms {
 
 const WORDS: Record<RoomAction, string> = { join: 'join', publish: 'publish to', state: 'use the state of' }
 
-function personIn(room: Room, session: Session): string {
-  return `${room.name}\n${session.userId}`
+function personIn(room: string, userId: string): string {
+  return `${room}\n${userId}`
 }
 
 function entry(room: Room, attendance: Attendance, already: boolean): Entry {
