@@ -129,7 +129,6 @@ export class Rooms {
     }
     room.topic.subscribe(session, since)
     if (!this.withdraw(room.name, session.userId)) return
-    if (attendance.participants === 1) this.deps.states.occupied(room.name, true)
     this.deps.presence.joined(room, session, attendance.participants)
   }
 
@@ -226,12 +225,15 @@ export class Rooms {
 
   private remove(session: Session, room: Room): void {
     room.members.delete(session.userId, session)
-    if (room.members.size === 0) this.rooms.delete(room.name)
+    if (room.members.size > 0) return
+    this.rooms.delete(room.name)
+    this.deps.states.occupied(room.name, false)
   }
 
   private open(name: string): Room {
     const room = new Room(name, this.deps.rules.ruleFor(name), this.deps.busyTopic(name))
     this.rooms.set(name, room)
+    this.deps.states.occupied(name, true)
     return room
   }
 
@@ -243,7 +245,6 @@ export class Rooms {
     return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {
       // Who was cut before `welcome` was never there for the others.
       if (changed && wasAnnounced) this.deps.presence.left(room, session, participants, gathered)
-      if (participants === 0) this.deps.states.occupied(room.name, false)
     })
   }
 

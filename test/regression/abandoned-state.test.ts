@@ -2,15 +2,14 @@ import { expect, test } from 'bun:test'
 import { createRoomRules } from '../../src/auth/rules.ts'
 import { EmbeddedAttendances } from '../../src/backends/embedded/attendances.ts'
 import { Interests } from '../../src/core/interests.ts'
-import type { RoomStates } from '../../src/core/ports/backend.ts'
+import type { Attendances, RoomStates } from '../../src/core/ports/backend.ts'
 import { Presence } from '../../src/core/presence.ts'
 import { Registry } from '../../src/core/registry.ts'
 import { Rooms } from '../../src/core/rooms.ts'
 import { TestHub } from '../support/hub.ts'
 
-// A room that was empty once, for a moment, lost its state a day later while people were in it: nobody had told the store
-// that somebody was back.
-test('the store hears when a room is left by the last and when somebody is there again', async () => {
+/** Joins, leaves and joins again, and what the store hears of it. */
+async function heardOf(attendancesOf: (rooms: () => Rooms) => Attendances): Promise<boolean[]> {
   await using test = new TestHub()
   const occupied: boolean[] = []
   const states: RoomStates = {
@@ -18,14 +17,10 @@ test('the store hears when a room is left by the last and when somebody is there
     patch: () => ({ state: {}, version: 1 }),
     occupied: (_room, now) => occupied.push(now),
   }
-  const rooms = new Rooms({
+  const rooms: Rooms = new Rooms({
     rules: createRoomRules([], ''),
     states,
-    attendances: new EmbeddedAttendances({
-      registry: new Registry(),
-      room: (name) => rooms.get(name),
-      rooms: () => rooms.byName,
-    }),
+    attendances: attendancesOf(() => rooms),
     presence: new Presence({
       clock: test.hub.clock,
       maxMembers: 0,
@@ -44,5 +39,28 @@ test('the store hears when a room is left by the last and when somebody is there
   await join()
   await rooms.leave(session, 'board')
   await join()
-  expect(occupied).toEqual([true, false, true])
+  return occupied
+}
+
+// A room that was empty once, for a moment, lost its state a day later while people were in it: nobody had told the store
+// that somebody was back.
+test('the store hears when a room is left by the last and when somebody is there again', async () => {
+  const attendances = (rooms: () => Rooms) =>
+    new EmbeddedAttendances({
+      registry: new Registry(),
+      room: (name) => rooms().get(name),
+      rooms: () => rooms().byName,
+    })
+  expect(await heardOf(attendances)).toEqual([true, false, true])
+})
+
+// Where others were in the room by another instance, this one neither kept its state nor ever forgot that it had to.
+test('the store hears of who is here, whoever is there by other instances', async () => {
+  const attendances: Attendances = {
+    enter: () => ({ participants: 3, changed: true }),
+    leave: () => ({ participants: 2, changed: true }),
+    count: () => 2,
+    participants: () => [],
+  }
+  expect(await heardOf(() => attendances)).toEqual([true, false, true])
 })

@@ -50,7 +50,7 @@ export interface RoomStates {
    * @throws TidingsError `version_conflict` where `ifVersion` is not the present one; `payload_too_large`.
    */
   patch(room: string, patch: unknown, ifVersion: number | undefined): MaybePromise<RoomState>
-  /** The room got its first or lost its last participant: an abandoned state is dropped in time. */
+  /** The room got its first or lost its last member in this process: a state that no process has use for is dropped in time. */
   occupied(room: string, occupied: boolean): void
 }
 
