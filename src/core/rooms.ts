@@ -60,12 +60,19 @@ export class Rooms {
 
   /** @throws TidingsError `forbidden` where the session may not. */
   authorise(session: Session, name: string, action: RoomAction): void {
-    const room = this.rooms.get(name)
-    // Who sends without a connection is a member through any of the user's connections.
-    const isMember = room !== undefined && (room.has(session) || (session.visiting && room.members.has(session.userId)))
-    if (!this.deps.rules.allows(session.identity, name, action, isMember)) {
-      throw new TidingsError('forbidden', `Not allowed to ${WORDS[action]} this room`)
-    }
+    this.check(session, name, action, this.rooms.get(name)?.has(session) ?? false)
+  }
+
+  /**
+   * As {@link authorise}, for publishing. Who sends without a connection is a member by any of the user's, wherever it is.
+   * @throws TidingsError `forbidden`; `unavailable`: it cannot be asked for now.
+   */
+  authorisePublish(session: Session, name: string): MaybePromise<void> {
+    const { attendances, rules } = this.deps
+    if (!session.visiting) return this.authorise(session, name, 'publish')
+    if (rules.allows(session.identity, name, 'publish', false)) return
+    const isMember = attendances.has(name, session.userId)
+    return whenReady(isMember, (known) => this.check(session, name, 'publish', known))
   }
 
   /**
@@ -199,6 +206,11 @@ export class Rooms {
     if (only !== undefined && others.length === 0) return only
     const message = only === undefined ? 'No room is joined' : 'Several rooms are joined: name one'
     throw new TidingsError('invalid_message', message, { details: { field: 'room' } })
+  }
+
+  private check(session: Session, name: string, action: RoomAction, isMember: boolean): void {
+    if (this.deps.rules.allows(session.identity, name, action, isMember)) return
+    throw new TidingsError('forbidden', `Not allowed to ${WORDS[action]} this room`)
   }
 
   private attend(session: Session, room: Room): MaybePromise<Entry> {

@@ -4,7 +4,7 @@ import { type ClientFrame, isReservedType, type Target } from '../protocol/frame
 import type { AckBatches } from './ack-batches.ts'
 import type { Exchange } from './exchange.ts'
 import type { Idempotency } from './idempotency.ts'
-import type { MaybePromise } from './maybe-promise.ts'
+import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import type { Published, Recipient } from './publication.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomRules } from './room.ts'
@@ -36,8 +36,8 @@ export class Router {
   route(exchange: Exchange, to: Target): MaybePromise<void> {
     const { session, frame } = exchange
     if (isReservedType(frame.type)) throw new TidingsError('forbidden', "This type is the protocol's own")
-    const recipient = this.authorise(session, to)
-    const published = this.publish(session, frame, recipient)
+    const recipient = recipientOf(session, to)
+    const published = whenReady(this.authorise(session, recipient), () => this.publish(session, frame, recipient))
     const { acks } = this.deps
     if (published instanceof Promise) return published.then((answer) => exchange.ackWith(acks, answer))
     exchange.ackWith(acks, published)
@@ -45,9 +45,9 @@ export class Router {
 
   /** Whether a frame will be stored: then the session's next frame that is not waits for it. */
   stores({ to, ephemeral }: ClientFrame, session: Session): boolean {
-    if (to === undefined) return false
-    const recipient = to.kind === 'device' ? { ...to, userId: to.userId ?? session.userId } : to
-    return this.deps.publisher.retentionOf({ to: recipient, ephemeral }) !== undefined
+    return (
+      to !== undefined && this.deps.publisher.retentionOf({ to: recipientOf(session, to), ephemeral }) !== undefined
+    )
   }
 
   private publish(session: Session, frame: ClientFrame, to: Recipient): MaybePromise<Published> {
@@ -66,23 +66,16 @@ export class Router {
     )
   }
 
-  private authorise(session: Session, to: Target): Recipient {
+  private authorise(session: Session, to: Recipient): MaybePromise<void> {
     switch (to.kind) {
       case 'room':
-        this.deps.rooms.authorise(session, to.room, 'publish')
-        return to
+        return this.deps.rooms.authorisePublish(session, to.room)
       case 'user':
-        this.allowDirect(session, to.userId)
-        return to
-      case 'device': {
-        const userId = to.userId ?? session.userId
-        this.allowDirect(session, userId)
-        return { kind: 'device', userId, deviceId: to.deviceId }
-      }
+      case 'device':
+        return this.allowDirect(session, to.userId)
       case 'all':
         if (!this.deps.rules.isAdmin(session.identity))
           throw new TidingsError('forbidden', 'Only an admin may send to all')
-        return to
     }
   }
 
@@ -93,4 +86,9 @@ export class Router {
     if (direct.startsWith('role:') && identity.roles.includes(direct.slice('role:'.length))) return
     throw new TidingsError('forbidden', 'Not allowed to send to other users')
   }
+}
+
+/** A device of a frame that names no user is the sender's own. */
+function recipientOf({ userId }: Session, to: Target): Recipient {
+  return to.kind === 'device' ? { ...to, userId: to.userId ?? userId } : to
 }

@@ -270,3 +270,19 @@ test('who may have missed something after a failover is told so, in its place', 
   })
   expect((await client.next('gap')).payload).toEqual({ from: cursor, cursor: expect.any(String) })
 })
+
+// It is a member by any of its user's connections, and the load balancer does not know by which instance that is.
+test('who sends without a connection is a member by one of another instance', async () => {
+  const { alice, bob, carol, lobby } = names()
+  await using member = await one.connect({ user: alice, rooms: [lobby] })
+  await using other = await one.connect({ user: bob, rooms: [lobby] })
+  const send = async (user: string) => {
+    const token = await two.token({ user })
+    const body = { type: 'chat', id: 'c', to: { room: lobby }, payload: user }
+    return told(two.url, 'POST', `/realtime/send?token=${token}`, { token: null, body })
+  }
+  expect(await send(carol)).toMatchObject({ status: 403, body: { error: { code: 'RT_003' } } })
+  expect(await send(alice)).toMatchObject({ status: 200, body: { type: 'ack', payload: { online: 2 } } })
+  expect(await other.next('chat')).toMatchObject({ payload: alice, sender: { user_id: alice } })
+  expect(types(await member.received())).toContain('chat')
+})

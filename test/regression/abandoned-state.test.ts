@@ -60,6 +60,7 @@ test('the store hears of who is here, whoever is there by other instances', asyn
     enter: () => ({ participants: 3, changed: true }),
     leave: () => ({ participants: 2, changed: true }),
     count: () => 2,
+    has: () => true,
     participants: () => [],
   }
   expect(await heardOf(() => attendances)).toEqual([true, false, true])

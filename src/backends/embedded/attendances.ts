@@ -21,6 +21,10 @@ export class EmbeddedAttendances implements Attendances {
     return this.local.room(room)?.members.size ?? 0
   }
 
+  has(room: string, userId: string): boolean {
+    return this.local.room(room)?.members.has(userId) ?? false
+  }
+
   participants(room: string, limit: number): Participant[] {
     const members = this.local.room(room)?.members
     const participants: Participant[] = []

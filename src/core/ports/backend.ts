@@ -33,6 +33,8 @@ export interface Attendances {
   /** MUST be called after the session is out of the room of this process. */
   leave(room: string, session: Session): MaybePromise<Attendance>
   count(room: string): MaybePromise<number>
+  /** Whether the user stands in the room by any connection. */
+  has(room: string, userId: string): MaybePromise<boolean>
   /** At most `limit` participants, in the order of their coming. */
   participants(room: string, limit: number): MaybePromise<readonly Participant[]>
 }

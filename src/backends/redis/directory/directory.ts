@@ -200,6 +200,10 @@ export class RedisDirectory implements Directory, Attendances {
     return this.lists.participantsIn(room)
   }
 
+  has(room: string, userId: string): Promise<boolean> {
+    return this.lists.isIn(room, userId)
+  }
+
   participants(room: string, limit: number): Promise<readonly Participant[]> {
     return this.lists.participants(room, limit)
   }

@@ -22,6 +22,10 @@ export class Lists {
     return this.primary.ask((redis) => redis.zcard(this.key('m:', room)))
   }
 
+  async isIn(room: string, userId: string): Promise<boolean> {
+    return (await this.primary.ask((redis) => redis.zscore(this.key('m:', room), userId))) !== null
+  }
+
   async participants(room: string, limit: number): Promise<readonly Participant[]> {
     if (limit <= 0) return []
     return await this.primary.ask(async (redis) => {
