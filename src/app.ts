@@ -19,6 +19,8 @@ import { builtIns } from './handlers/index.ts'
 import { MAX_BODY_FRAMES } from './http/body.ts'
 import type { SignToken } from './http/development.ts'
 import { ListenError } from './http/listen-error.ts'
+import { adminListener, type Listener, publicListener } from './http/listeners.ts'
+import { type Neighbours, type Readiness, readinessOf } from './http/readiness.ts'
 import { httpRoutes } from './http/routes.ts'
 import { createLog } from './telemetry/log.ts'
 import { logObserver } from './telemetry/log-observer.ts'
@@ -38,6 +40,8 @@ export interface ServerOptions {
   readonly mode: 'development' | 'production'
   /** Lines as `config.log` says, to standard output, where absent. */
   readonly log?: Log
+  /** Other processes on the same port, which is then shared. Absent: the port is this process's own. */
+  readonly neighbours?: Neighbours
 }
 
 export interface RunningServer {
@@ -46,6 +50,8 @@ export interface RunningServer {
   /** Where the admin routes are, if they have a listener of their own. */
   readonly adminUrl: string | undefined
   readonly hub: Hub
+  /** Of this process alone. */
+  readiness(): Readiness
   /** Drains and stops; resolves when the last connection is gone or the deadline has passed. */
   stop(reason?: string): Promise<void>
   /** Reads keys again, without a disconnect; from `auth` where the settings themselves have changed. */
@@ -61,11 +67,15 @@ const REQUEST_TIMEOUT_S = 12
 /** Milliseconds in which the last answers may reach their clients before their sockets are cut. */
 const FAREWELL_MS = 500
 
+interface Assembly {
+  readonly app: Application | undefined
+  readonly log: Log
+  readonly mode: ServerOptions['mode']
+  readonly neighbours?: Neighbours | undefined
+}
+
 /** Everything but the listener, for our own server and for somebody's Elysia application. */
-function assemble(
-  config: Config,
-  { app = emptyApplication(), log, mode }: { app: Application | undefined; log: Log; mode: ServerOptions['mode'] },
-) {
+function assemble(config: Config, { app = emptyApplication(), log, mode, neighbours }: Assembly) {
   const clock = systemClock
   const verifier = createVerifier(config.auth, { log })
   const native: { server: Server<SocketData> | undefined } = { server: undefined }
@@ -97,6 +107,7 @@ function assemble(
     log,
     verify: (token) => verifier.verify(token),
     signForAnyone: mode === 'development' ? signer(config) : undefined,
+    neighbours,
   })
   const release = async () => {
     hub.stop()
@@ -121,8 +132,14 @@ function assemble(
 
 /** Starts a server. Rejects where the port is taken, a key cannot be read, or the application's `onStart` throws. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
-  const { app, log = createLog(config.log), mode } = options
-  const { hub, http, verifier, listening, stop, release } = assemble(config, { app: app?.application, log, mode })
+  const { app, log = createLog(config.log), mode, neighbours } = options
+  const shared = neighbours !== undefined
+  const { hub, http, verifier, listening, stop, release } = assemble(config, {
+    app: app?.application,
+    log,
+    mode,
+    neighbours,
+  })
   app?.bind(hub)
   let adminServer: Server<SocketData> | undefined
   let server: Server<SocketData>
@@ -131,10 +148,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     await verifier.reload()
     for (const hook of app?.application.hooks.onStart ?? []) await hook()
     // The admin's first: where its address is taken, no client has come in yet.
-    adminServer = listenForAdmins(config, http.adminSite)
-    const { host, port } = config.server
-    const setting = 'server.host and server.port, or --port'
-    server = listen(http.site, config, { hostname: host, port, websocket: websocketHandler(hub), setting })
+    adminServer = listenForAdmins(config, http.adminSite, shared)
+    server = listen(http.site, config, { ...publicListener(config), shared, websocket: websocketHandler(hub) })
   } catch (error) {
     // Whoever cannot start leaves nothing behind: no timer, no lock on the store.
     await adminServer?.stop(true)
@@ -150,6 +165,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     url,
     adminUrl,
     hub,
+    readiness: () => readinessOf(hub),
     reloadKeys: (auth = config.auth) => verifier.reload(auth),
     async stop(reason = 'shutdown') {
       const { delay_ms, deadline_ms } = config.drain
@@ -192,7 +208,7 @@ export function mountIn(
     .use(http.routes)
     .onStart(async ({ server }) => {
       listening(server as Server<SocketData>)
-      adminServer = listenForAdmins(config, http.adminSite)
+      adminServer = listenForAdmins(config, http.adminSite, false)
       await hub.backend.begin?.()
       await verifier.reload()
       for (const hook of application.hooks.onStart) await hook()
@@ -245,21 +261,19 @@ const MIN_BUS_BYTES = 8 * 1024 * 1024
 /** Bytes of what the server adds to a frame: names of 256 characters, its cursor, its place in the log. */
 const MAX_STORED_HEAD_BYTES = 16_384
 
-interface Address {
-  readonly hostname: string
-  readonly port: number
+interface Listening extends Listener {
   readonly websocket?: ReturnType<typeof websocketHandler>
-  /** Where the address comes from, for the operator. */
-  readonly setting: string
+  /** Whether neighbours listen there, too. */
+  readonly shared: boolean
 }
 
 /** @throws ListenError where the address is taken or none of this machine. */
-function listen(site: AnyElysia, config: Config, { setting, ...address }: Address): Server<SocketData> {
+function listen(site: AnyElysia, config: Config, { setting, shared, ...address }: Listening): Server<SocketData> {
   try {
     site.listen({
       ...address,
-      // Two servers would share the port silently, each with half of the clients.
-      reusePort: false,
+      // Two servers that know nothing of each other would share the port silently, each with half of the clients.
+      reusePort: shared,
       development: false,
       idleTimeout: REQUEST_TIMEOUT_S,
       maxRequestBodySize: config.limits.max_message_bytes * MAX_BODY_FRAMES,
@@ -272,12 +286,9 @@ function listen(site: AnyElysia, config: Config, { setting, ...address }: Addres
   return server
 }
 
-function listenForAdmins(config: Config, site: AnyElysia | undefined): Server<SocketData> | undefined {
-  const address = config.admin.listen
-  if (address === undefined || site === undefined) return undefined
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
-  return listen(site, config, { hostname: host, port: Number(address.slice(colon + 1)), setting: 'admin.listen' })
+function listenForAdmins(config: Config, site: AnyElysia | undefined, shared: boolean): Server<SocketData> | undefined {
+  const listener = adminListener(config)
+  return listener && site && listen(site, config, { ...listener, shared })
 }
 
 function urlOf(server: Server<SocketData>): string {

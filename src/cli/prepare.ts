@@ -20,10 +20,14 @@ export function appFile(args: Arguments, { env }: Terminal): string | undefined 
  * verify tokens with may be missing only where the handlers identify users in their own way.
  */
 export async function prepare(args: Arguments, terminal: Terminal): Promise<Prepared | undefined> {
+  const loaded = settings(args, terminal, { keysOptional: appFile(args, terminal) !== undefined })
+  return loaded && (await withHandlers(loaded, args, terminal))
+}
+
+/** The second half of {@link prepare}: adds the handlers to settings for which keys were optional if there is a file. */
+export async function withHandlers(loaded: Loaded, args: Arguments, terminal: Terminal): Promise<Prepared | undefined> {
   const file = appFile(args, terminal)
-  if (file === undefined) return settings(args, terminal)
-  const loaded = settings(args, terminal, { keysOptional: true })
-  if (!loaded) return undefined
+  if (file === undefined) return loaded
   const { AppFileError, loadApp } = await import('./load-app.ts')
   try {
     const app = await loadApp(file)

@@ -1,13 +1,15 @@
 /** `tidings serve`: the server, from its settings to its end. */
 
 import { printConfig } from '../config/print.ts'
-import { loadConfig } from '../config.ts'
 import { type Arguments, CONFIG_OPTIONS, parseArguments } from './arguments.ts'
 import { banner } from './banner.ts'
 import { type Running, untilStopped } from './lifetime.ts'
+import { reasonOf } from './operators-error.ts'
+import { watchingParent } from './parent.ts'
 import { appFile, prepare } from './prepare.ts'
-import { CONFIG_HELP, modeOf, settings } from './settings.ts'
+import { CONFIG_HELP, modeOf, presentKeys, settings } from './settings.ts'
 import type { Command, Terminal } from './terminal.ts'
+import { isWorkerCount, MAX_WORKERS } from './workers/count.ts'
 
 export const serve: Command = {
   help: `Usage: tidings serve [options]
@@ -17,6 +19,7 @@ SIGHUP reads its keys again.
 
   --app FILE                your own handlers: a TypeScript file with export default tidings()… (or TIDINGS_APP)
   --watch                   start again when that file or one beside it changes (development)
+  --workers NUMBER          as many processes on one port, which hear each other over redis.url
   --port NUMBER             the same as --server.port
   --print-config            print what all settings together amount to, secrets masked, and start nothing
 ${CONFIG_HELP}`,
@@ -25,11 +28,18 @@ ${CONFIG_HELP}`,
     const given = parseArguments(args, {
       ...CONFIG_OPTIONS,
       ...{ app: 'text', watch: 'switch', 'print-config': 'switch', supervised: 'switch' },
+      ...{ workers: 'text', worker: 'text' },
     })
+    if (given.has('worker')) return await (await import('./workers/worker.ts')).serveAsWorker(given, terminal)
     const mode = modeOf(given, terminal)
     const app = appFile(given, terminal)
     const watching = given.has('watch')
+    const workers = given.text('workers')
     const problems = [...given.problems]
+    if (workers !== undefined && !isWorkerCount(workers)) {
+      problems.push(`--workers: expected a whole number from 1 to ${MAX_WORKERS}, found ${JSON.stringify(workers)}`)
+    }
+    if (watching && workers !== undefined) problems.push('--watch: expected one process, found --workers')
     if (watching && mode === 'production') problems.push('--watch: expected development (--dev), found production')
     if (watching && app === undefined) problems.push('--watch: expected --app FILE to watch, found none')
     const complete = { ...given, problems }
@@ -38,6 +48,10 @@ ${CONFIG_HELP}`,
       const loaded = settings(complete, terminal)
       if (loaded) terminal.out(printConfig(loaded.config))
       return loaded ? 0 : 1
+    }
+    if (workers !== undefined && !watching) {
+      const { serveWorkers } = await import('./workers/serve-workers.ts')
+      return await serveWorkers(Number(workers), { args, given: complete }, terminal)
     }
     if (!watching || app === undefined) return await serveHere(complete, terminal)
     // Handlers are loaded where they run: in the child, of which each has the newest.
@@ -72,28 +86,15 @@ async function serveHere(given: Arguments, terminal: Terminal): Promise<number> 
     return {
       stop: (reason) => server.stop(reason),
       async reload() {
-        const keysOptional = app !== undefined
-        const sources = { file: given.text('config'), env: terminal.env, flags: given.flags, mode, keysOptional }
-        const fresh = loadConfig(sources)
-        // Another generated secret would end what the printed tokens are good for.
-        await server.reloadKeys(fresh.secretGenerated ? config.auth : fresh.config.auth)
+        const { auth } = config
+        await server.reloadKeys(presentKeys(given, terminal, { auth, keysOptional: app !== undefined }))
       },
     }
   }
   try {
-    return await untilStopped(start, { log, supervised: given.has('supervised') })
+    return await untilStopped(start, { log, parent: given.has('supervised') ? watchingParent : undefined })
   } catch (error) {
     terminal.err(`tidings: ${reasonOf(error)}`)
     return 1
   }
-}
-
-/** Errors whose message says what to do: where they were thrown helps nobody. */
-const OPERATORS_ERRORS: ReadonlySet<string> = new Set(['StoreError', 'BackendError', 'KeySetError', 'ListenError'])
-
-/** Of the errors that operators meet, what to do; of any other, where it was thrown. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (OPERATORS_ERRORS.has(error.name)) return error.message
-  return error.stack ?? error.message
 }

@@ -3,6 +3,7 @@ import type { Hub } from '../core/hub.ts'
 import type { Log } from '../core/log.ts'
 import type { Door } from '../transports/handshake.ts'
 import type { Border } from './border.ts'
+import type { Neighbours } from './readiness.ts'
 import type { Sticky } from './sticky.ts'
 
 /** What routes are made of. */
@@ -13,4 +14,6 @@ export interface HttpDeps {
   readonly border: Border
   readonly guard: AdminGuard
   readonly sticky: Sticky
+  /** Absent: nobody else listens on this port. */
+  readonly neighbours: Neighbours | undefined
 }

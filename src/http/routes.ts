@@ -19,6 +19,7 @@ import { meRoutes } from './me.ts'
 import { clientScript, startPage } from './pages.ts'
 import { pollRoutes } from './poll.ts'
 import { publishRoutes } from './publish.ts'
+import type { Neighbours } from './readiness.ts'
 import { realtimeRoutes } from './realtime.ts'
 import { roomRoutes } from './rooms.ts'
 import { sendRoutes } from './send.ts'
@@ -37,6 +38,7 @@ export interface HttpOptions {
   readonly verify: (token: string) => Promise<Identity>
   /** Signs tokens for whoever asks. In development alone; absent: nobody gets one. */
   readonly signForAnyone?: SignToken | undefined
+  readonly neighbours?: Neighbours | undefined
 }
 
 export interface HttpRoutes {
@@ -48,11 +50,12 @@ export interface HttpRoutes {
   readonly adminSite: AnyElysia | undefined
 }
 
-export function httpRoutes({ hub, door, log, verify, signForAnyone }: HttpOptions): HttpRoutes {
+export function httpRoutes({ hub, door, log, verify, signForAnyone, neighbours }: HttpOptions): HttpRoutes {
   const { server, auth, admin } = hub.config
   const cors = new Cors({ allowedOrigins: server.allowed_origins, cookies: auth.cookie !== undefined })
   const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify })
-  const deps = { hub, door, log, border: new Border(log, cors), guard, sticky: createSticky(hub) }
+  const border = new Border(log, cors)
+  const deps = { hub, door, log, border, guard, sticky: createSticky(hub), neighbours }
   const pages = pagesOf(deps, signForAnyone)
   if (admin.listen === undefined) {
     const routes = routesOf(deps, true, [...clientRoutes(deps), ...adminRoutes(deps)])

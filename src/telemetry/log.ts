@@ -4,7 +4,7 @@ import { isatty } from 'node:tty'
 import { LOG_LEVELS, type Log, type LogFields, type LogLevel } from '../core/log.ts'
 import { type Format, jsonLine, prettyLine } from './lines.ts'
 import { type Plain, plainFields, plainText } from './plain.ts'
-import { simpleJsonLine } from './simple-line.ts'
+import { simpleFields, simpleJsonLine } from './simple-line.ts'
 import { type LogDestination, standardOutput } from './stdout.ts'
 
 export interface LogOptions {
@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty' | 'auto'
   /** Standard output where absent. Gets whole lines, at once. */
   readonly destination?: LogDestination
+  /** Whether other processes write to the same standard output: their lines and these do not cut each other in two. */
+  readonly shared?: boolean
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
@@ -26,7 +28,7 @@ export function createLog(options: LogOptions): Log {
     {
       threshold: LOG_LEVELS.indexOf(options.level),
       format: pretty ? prettyLine(terminal && !process.env.NO_COLOR) : jsonLine,
-      destination: options.destination ?? standardOutput(),
+      destination: options.destination ?? standardOutput(options.shared ?? false),
       now: options.now ?? Date.now,
     },
     Object.create(null),
@@ -44,13 +46,12 @@ interface Target {
 class LineLog implements Log {
   readonly #target: Target
   readonly #fields: { readonly [key: string]: Plain }
-  /** Whether lines have no fields but those given with them. */
-  #plain = true
+  /** The own fields as simple lines have them; `null` where they need care. Made when first needed. */
+  #simple: string | null | undefined
 
   constructor(target: Target, fields: { readonly [key: string]: Plain }) {
     this.#target = target
     this.#fields = fields
-    for (const _ in fields) this.#plain = false
   }
 
   debug(event: string, fields?: LogFields): void {
@@ -75,15 +76,27 @@ class LineLog implements Log {
 
   #write(level: LogLevel, event: string, fields: LogFields | undefined): void {
     const { now, format, destination } = this.#target
-    if (format === jsonLine && this.#plain) {
-      const line = simpleJsonLine(level, now(), event, fields)
-      if (line !== undefined) {
-        destination.write(line)
-        return
-      }
+    const line = format === jsonLine ? this.#simpleLine(level, event, fields) : undefined
+    if (line !== undefined) {
+      destination.write(line)
+      return
     }
     const all = fields === undefined ? this.#fields : this.#with(fields)
     destination.write(format({ level, time: now(), event: plainText(event), fields: all }))
+  }
+
+  /** The line, or `undefined` where the careful way is needed. */
+  #simpleLine(level: LogLevel, event: string, fields: LogFields | undefined): string | undefined {
+    if (this.#simple === undefined) this.#simple = simpleFields(this.#fields) ?? null
+    if (this.#simple === null) return undefined
+    try {
+      // A field that is given anew covers the own one.
+      for (const key in this.#fields) if (fields?.[key] !== undefined) return undefined
+      return simpleJsonLine(level, this.#target.now(), event, this.#simple, fields)
+    } catch {
+      // A getter of an application's that throws.
+      return undefined
+    }
   }
 
   /** Own and given fields, without a prototype: a field may be called `__proto__`. */

@@ -14,25 +14,32 @@ const OWN_KEYS: ReadonlySet<string> = new Set(['level', 'time', 'event'])
 const MAX_KEYS = 500
 const keys = new Map<string, boolean>()
 
-/** The line, or `undefined` where a field needs care. */
+/** The line, or `undefined` where a field needs care. `own`: what {@link simpleFields} made of fields that come first. */
 export function simpleJsonLine(
   level: LogLevel,
   time: number,
   event: string,
+  own: string,
   fields: LogFields | undefined,
 ): string | undefined {
-  if (!isSimpleText(event)) return undefined
-  let line = `{"level":"${level}","time":"${new Date(time).toISOString()}","event":"${event}"`
+  const given = simpleFields(fields)
+  if (given === undefined || !isSimpleText(event)) return undefined
+  return `{"level":"${level}","time":"${new Date(time).toISOString()}","event":"${event}"${own}${given}}\n`
+}
+
+/** Fields as they stand in a line, each behind a comma, or `undefined` where one needs care. */
+export function simpleFields(fields: LogFields | undefined): string | undefined {
+  let text = ''
   for (const key in fields) {
     const value = fields[key]
     if (value === undefined) continue
     if (!isSimpleKey(key)) return undefined
-    if (typeof value === 'string' && isSimpleText(value)) line += `,"${key}":"${value}"`
+    if (typeof value === 'string' && isSimpleText(value)) text += `,"${key}":"${value}"`
     else if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)))
-      line += `,"${key}":${value}`
+      text += `,"${key}":${value}`
     else return undefined
   }
-  return `${line}}\n`
+  return text
 }
 
 function isSimpleText(text: string): boolean {

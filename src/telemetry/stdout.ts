@@ -14,6 +14,12 @@ export type WriteBytes = (bytes: Uint8Array) => number
 const MAX_WAITING_LENGTH = 1024 * 1024
 /** How soon a reader without room is tried again, in milliseconds: a pipe holds 64 KiB, so this still gives 6 MB/s. */
 const RETRY_MS = 10
+/**
+ * Most bytes that several processes may write into one pipe at once without cutting each other's lines in two: Linux'
+ * `PIPE_BUF`. A single line that is longer, which takes an application's own fields, is not safe from that.
+ */
+const SHARED_PIECE_BYTES = 4096
+const NEWLINE = 0x0a
 /** Longest wait for the reader when the process ends, in milliseconds. */
 const MAX_DRAIN_MS = 250
 
@@ -23,14 +29,17 @@ const MAX_DRAIN_MS = 250
  */
 export class BufferedOutput implements LogDestination {
   readonly #writeBytes: WriteBytes
+  readonly #pieceBytes: number
   #waiting = ''
   /** What is being written: a write may take the first half of a line, and the second must follow. */
   #begun: Uint8Array = new Uint8Array(0)
   #dropped = 0
   #scheduled = false
 
-  constructor(writeBytes: WriteBytes) {
+  /** @param shared whether other processes write to the same place: then each write holds whole lines and is small. */
+  constructor(writeBytes: WriteBytes, { shared = false } = {}) {
     this.#writeBytes = writeBytes
+    this.#pieceBytes = shared ? SHARED_PIECE_BYTES : Number.POSITIVE_INFINITY
   }
 
   write(line: string): void {
@@ -57,7 +66,7 @@ export class BufferedOutput implements LogDestination {
     try {
       while (this.#begun.length > 0 || this.#waiting !== '') {
         if (this.#begun.length === 0) this.#begin()
-        this.#begun = this.#begun.subarray(this.#writeBytes(this.#begun))
+        this.#begun = this.#begun.subarray(this.#writeBytes(this.#piece()))
       }
       return true
     } catch (error) {
@@ -67,6 +76,13 @@ export class BufferedOutput implements LogDestination {
       this.#waiting = ''
       return true
     }
+  }
+
+  /** As many of the lines begun as go out in one write, and at least one. */
+  #piece(): Uint8Array {
+    if (this.#begun.length <= this.#pieceBytes) return this.#begun
+    const end = this.#begun.lastIndexOf(NEWLINE, this.#pieceBytes - 1)
+    return this.#begun.subarray(0, 1 + (end === -1 ? this.#begun.indexOf(NEWLINE) : end))
   }
 
   #begin(): void {
@@ -80,13 +96,16 @@ export class BufferedOutput implements LogDestination {
 
 let output: BufferedOutput | undefined
 
-/** The process's standard output, one for all logs. What was written in the last turn is still written at the exit. */
-export function standardOutput(): LogDestination {
+/**
+ * The process's standard output, one for all logs. What was written in the last turn is still written at the exit.
+ * @param shared whether other processes have the same; the first call decides.
+ */
+export function standardOutput(shared: boolean): LogDestination {
   if (output) return output
   // Making Bun's own writer puts the descriptor into non-blocking mode. That writer is not used any further: what it
   // holds for a slow reader is lost at the exit.
   Bun.stdout.writer()
-  const made = new BufferedOutput((bytes) => writeSync(1, bytes))
+  const made = new BufferedOutput((bytes) => writeSync(1, bytes), { shared })
   output = made
   process.on('exit', () => made.drain())
   return made

@@ -9,7 +9,14 @@ import { ROOT } from '../cli/process.ts'
 
 export const BINARY = `${ROOT}dist/tidings`
 
+/** The command line from its source, for what must hold without a build, too. */
+export const FROM_SOURCE = [process.execPath, join(ROOT, 'src', 'main.ts')]
+
 export interface BinaryOptions {
+  /** What runs. Default: the binary. */
+  readonly command?: readonly string[]
+  /** `--workers`. It has started when all have. */
+  readonly workers?: number
   readonly config?: ConfigInput
   /** The path of a file of handlers. */
   readonly app?: string
@@ -22,16 +29,20 @@ export interface BinaryOptions {
 
 /** Starts `dist/tidings serve` in a folder of its own. It is killed at the end of the scope. */
 export async function startBinary(options: BinaryOptions = {}) {
-  if (!existsSync(BINARY)) throw new Error('there is no dist/tidings: bun run build makes it')
+  const { command = [BINARY], workers, openFiles, app } = options
+  if (command[0] === BINARY && !existsSync(BINARY)) throw new Error('there is no dist/tidings: bun run build makes it')
   const folder = mkdtempSync(join(tmpdir(), 'tidings-e2e-'))
   const secret = options.config?.auth?.secret ?? newSecret()
   const config = testConfig({ ...options.config, auth: { ...options.config?.auth, secret } })
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(config))
   for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(folder, name), text)
-  const { openFiles, app } = options
   const limited = openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]
   const child = Bun.spawn(
-    [...limited, BINARY, 'serve', '--config', 'settings.json', ...(app === undefined ? [] : ['--app', app])],
+    [
+      ...[...limited, ...command, 'serve', '--config', 'settings.json'],
+      ...(app === undefined ? [] : ['--app', app]),
+      ...(workers === undefined ? [] : ['--workers', String(workers)]),
+    ],
     {
       cwd: folder,
       env: { PATH: process.env.PATH, TIDINGS_LOG_LEVEL: 'debug', ...options.env },
@@ -49,7 +60,10 @@ export async function startBinary(options: BinaryOptions = {}) {
   const died = ended.then(() => {
     throw new Error(`the server ended before it listened:\n${captured.text}`)
   })
-  const started = await Promise.race([captured.logged('server_started'), died])
+  const started = await Promise.race([
+    captured.logged(workers === undefined ? 'server_started' : 'workers_started'),
+    died,
+  ])
   died.catch(() => {})
   return {
     child,

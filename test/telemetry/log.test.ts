@@ -29,6 +29,22 @@ describe('a JSON line', () => {
     })
   })
 
+  test('of a child says each field once, whatever is given with it', () => {
+    const { log, lines } = captured()
+    const child = log.child({ worker: 2 })
+    child.info('simple', { ms: 1 })
+    child.info('covered', { worker: 3 })
+    child.info('careful', { text: 'two words' })
+    log.child({ text: 'two words' }).info('own')
+    const head = (event: string) => `{"level":"info","time":"2030-01-01T00:00:00.123Z","event":"${event}"`
+    expect(lines).toEqual([
+      `${head('simple')},"worker":2,"ms":1}\n`,
+      `${head('covered')},"worker":3}\n`,
+      `${head('careful')},"worker":2,"text":"two words"}\n`,
+      `${head('own')},"text":"two words"}\n`,
+    ])
+  })
+
   test('cannot be made to say another level, time or event', () => {
     const { log, lines } = captured()
     log.info('real', { level: 'error', time: 0, event: 'fake' })
@@ -167,7 +183,9 @@ describe('every hostile value gives one line that parses', () => {
     for (const fields of [cyclic, getter, proxy, values['keys that every object has']]) {
       log.info('x'.repeat(10_000), fields as Record<string, unknown>)
     }
-    expect(lines.map((line) => JSON.parse(line).level)).toEqual(Array(4).fill('info'))
+    // Also where an event is short enough for the short way.
+    log.child({ worker: 1 }).info('x', getter)
+    expect(lines.map((line) => JSON.parse(line).level)).toEqual(Array(5).fill('info'))
     expect(JSON.parse(lines[1] ?? '')).toMatchObject({ fine: 1, bad: '[threw]' })
     expect(Object.entries(JSON.parse(lines[3] ?? ''))).toContainEqual(['__proto__', { x: 1 }])
   })

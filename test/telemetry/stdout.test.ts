@@ -3,17 +3,18 @@ import { join } from 'node:path'
 import { BufferedOutput } from '../../src/telemetry/stdout.ts'
 
 /** A reader that takes as many bytes as it has room for. */
-function reader(room: number) {
-  const state = { room, text: '', writes: 0 }
+function reader(room: number, options?: { shared: boolean }) {
+  const state = { room, text: '', writes: 0, pieces: [] as string[] }
   const writeBytes = (bytes: Uint8Array): number => {
     state.writes++
     if (state.room === 0) throw Object.assign(new Error('full'), { code: 'EAGAIN' })
     const taken = bytes.subarray(0, state.room)
     state.room -= taken.length
     state.text += Buffer.from(taken).toString()
+    state.pieces.push(Buffer.from(taken).toString())
     return taken.length
   }
-  return { state, output: new BufferedOutput(writeBytes) }
+  return { state, output: new BufferedOutput(writeBytes, options) }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -38,6 +39,20 @@ describe('the output', () => {
     state.room = 1000
     await until(() => state.text.length > 3)
     expect(state.text).toBe('first\nsecond\n')
+  })
+
+  // Linux keeps writes of up to 4096 bytes to a pipe whole, and cuts larger ones where it likes.
+  test('that others write to, too, gets whole lines in small pieces', async () => {
+    const { state, output } = reader(Number.POSITIVE_INFINITY, { shared: true })
+    const lines = Array.from({ length: 200 }, (_, i) => `${'ö'.repeat(i * 7)}\n`)
+    lines.splice(100, 0, `${'x'.repeat(5000)}\n`)
+    for (const line of lines) output.write(line)
+    await until(() => state.text.length === lines.join('').length)
+    expect(state.text).toBe(lines.join(''))
+    expect(state.pieces.every((piece) => piece.endsWith('\n'))).toBe(true)
+    const large = state.pieces.filter((piece) => Buffer.byteLength(piece) > 4096)
+    expect(large).toEqual([`${'x'.repeat(5000)}\n`])
+    expect(state.writes).toBeLessThan(lines.length / 2)
   })
 
   /** A reader that has stopped must cost neither the server's memory nor its time. */
