@@ -237,6 +237,21 @@ describe('an instance that is gone', () => {
     await gone[Symbol.asyncDispose]()
   }, 20_000)
 
+  // Whoever is the first to find Redis again would see only leases that have run out.
+  test('is not taken for dead where Redis was away for all', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    for (const each of all) await each.join((await each.connect({ userId: each.name })) as Session, 'lobby')
+    await server.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(() => all.every(({ instance }) => instance.messages.failing === undefined))
+    for (const { name } of all) await expire(prefix, name)
+    for (const { name } of all) await until(async () => (await server.admin.exists(`${prefix}:1:l:${name}`)) === 1)
+    await until(async () => (await listed(two)).length === 2)
+    const passages = [...one.passages, ...two.passages]
+    expect(passages.filter(({ nodeLost }) => nodeLost)).toEqual([])
+  }, 20_000)
+
   test('and comes back brings its connections in again, under the limits, before it acts', async () => {
     await using group = await processes(1)
     const { all, prefix } = group

@@ -69,12 +69,13 @@ export class RedisDirectory implements Directory, Attendances {
   private readonly vacated = new Set<string>()
   private readonly owed: OwedLeaves
   private limits = NO_LIMITS
+  private begun = false
   private mismatches = 0
   private walk: Iterator<string> | undefined
   private flushing: Promise<void> | undefined
 
   constructor(options: RedisDirectoryOptions) {
-    const { instance, keys, log, primary, renewMs } = options
+    const { clock, instance, keys, log, primary, renewMs } = options
     this.options = options
     this.lists = new Lists(primary, keys)
     this.lease = new Lease({
@@ -94,6 +95,7 @@ export class RedisDirectory implements Directory, Attendances {
     this.sweeper = new Sweeper({
       lease: this.lease,
       lists: this.lists,
+      clock,
       log,
       onPassage: (each) => this.listener.onPassage(each),
     })
@@ -104,6 +106,7 @@ export class RedisDirectory implements Directory, Attendances {
   /** MUST be awaited before anything else. */
   async begin(): Promise<void> {
     await this.lease.begin()
+    this.begun = true
   }
 
   /** Names what is in this process. MUST be called before the first connection. */
@@ -115,8 +118,9 @@ export class RedisDirectory implements Directory, Attendances {
     this.listener = listener
   }
 
-  /** Redis takes commands again: what could not be given back can. */
+  /** Redis takes commands, again or for the first time: what could not be given back can. */
   onCommands(): void {
+    if (this.begun) this.sweeper.rest()
     if (this.releasing.size > 0) void this.flush()
   }
 

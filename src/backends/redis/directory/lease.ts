@@ -25,7 +25,7 @@ export interface LeaseOptions {
 /** Milliseconds after which the connections of an instance that says nothing are taken out by others. */
 const LEASE_MS = 15_000
 /** Milliseconds between two renewals: four may be lost. */
-const RENEW_MS = 3000
+export const RENEW_MS = 3000
 /** Leases that may be lost one after the other while something is asked: Redis is being flushed. */
 const MAX_LOSSES = 3
 

@@ -1,8 +1,9 @@
 /** Takes out the connections of instances whose lease has run out. Every instance does; each connection is swept once. */
+import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { Passage } from '../../../core/ports/directory.ts'
 import { reasonOf } from '../failures.ts'
-import type { Lease } from './lease.ts'
+import { type Lease, RENEW_MS } from './lease.ts'
 import type { Lists } from './lists.ts'
 import { leavesOf } from './passages.ts'
 import { SWEEP } from './scripts.ts'
@@ -10,10 +11,16 @@ import { SWEEP } from './scripts.ts'
 export interface SweeperOptions {
   readonly lease: Lease
   readonly lists: Lists
+  readonly clock: Pick<Clock, 'monotonic'>
   readonly log: Log
   readonly onPassage: (passage: Passage) => void
 }
 
+/**
+ * Milliseconds for which nothing is swept after Redis was away: where it stood still for all, the others need a renewal to
+ * be alive again, and whoever comes first would take them for dead.
+ */
+const REST_MS = 2 * RENEW_MS
 /** Milliseconds between two looks for dead instances: with the lease, this is how long the dead are taken for alive. */
 const LOOK_MS = 1000
 
@@ -21,6 +28,7 @@ export class Sweeper {
   private readonly options: SweeperOptions
   private readonly timer: ReturnType<typeof setInterval>
   private sweeping = false
+  private restsUntil = 0
   private stopped = false
 
   constructor(options: SweeperOptions) {
@@ -29,15 +37,20 @@ export class Sweeper {
     this.timer.unref()
   }
 
+  /** Redis is back: the others get the time to say that they live. */
+  rest(): void {
+    this.restsUntil = this.options.clock.monotonic() + REST_MS
+  }
+
   stop(): void {
     this.stopped = true
     clearInterval(this.timer)
   }
 
   private async look(): Promise<void> {
-    if (this.sweeping) return
+    const { clock, lists, log } = this.options
+    if (this.sweeping || clock.monotonic() < this.restsUntil) return
     this.sweeping = true
-    const { lists, log } = this.options
     try {
       const { dead } = await lists.instances()
       for (const instance of dead) await this.sweep(instance)
