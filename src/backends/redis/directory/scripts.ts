@@ -249,7 +249,7 @@ return { left, changed }
 /**
  * Takes one connection of a dead instance out. ARGV: head; the dead instance. Two who do so at the same time find
  * different connections, so that each leave is told once.
- * Answers how many it still has, or -1 where it is alive; then room, user, name, participants of those who have left.
+ * Answers how many it still has, or -1 where it has none or is alive; then room, user, name, participants of those who have left.
  */
 export const SWEEP = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
@@ -259,7 +259,7 @@ if until_ > now or redis.call('EXISTS', key('l:', dead)) == 1 then return { -1 }
 local connection = redis.call('SRANDMEMBER', key('o:', dead))
 if not connection then
   redis.call('ZREM', prefix .. 'instances', dead)
-  return { 0 }
+  return { -1 }
 end
 local passages = leaveAll(connection)
 unseat(connection, dead)
