@@ -1,4 +1,5 @@
 /** Events that want an answer from clients: who was asked, who has answered, and what becomes of those who do not. */
+import { bytesFromJson } from '../protocol/bytes.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 import { newAckId } from './ids.ts'
@@ -85,7 +86,12 @@ export class Asks {
     for (const told of answers as unknown[]) {
       if (!isRecord(told)) continue
       const { ack_id: ackId, connection_id: connectionId, result } = told
-      if (typeof ackId === 'string' && typeof connectionId === 'string') this.answer(ackId, connectionId, result)
+      if (typeof ackId !== 'string' || typeof connectionId !== 'string') continue
+      this.answer(
+        ackId,
+        connectionId,
+        bytesFromJson(result, (marked) => marked),
+      )
     }
   }
 

@@ -157,6 +157,21 @@ describe('an event that wants answers', () => {
     )
   })
 
+  test('gets the bytes of an answer as bytes, from whichever instance', async () => {
+    const { alice } = names()
+    for (const server of [one, two]) {
+      await using client = await server.connect({ user: alice, format: 'msgpack' })
+      const asking = one.app.emitWithAck({ user_id: alice }, 'question', null, { timeoutMs: 5000 })
+      const { ack_id } = await client.next('question')
+      client.send({ type: 'ack', payload: { correlation_id: ack_id, result: { key: new Uint8Array([1, 2]) } } })
+      const [answer] = (await asking).answers
+      const { key } = answer?.result as { key: unknown }
+      expect(key instanceof Uint8Array && [...key]).toEqual([1, 2])
+      await client.close()
+      await until(async () => (await one.hub.backend.directory.connectionsOf(alice)) === 0)
+    }
+  })
+
   test('counts who has not answered', async () => {
     const { alice } = names()
     await using client = await two.connect({ user: alice })
