@@ -175,6 +175,7 @@ export class Hub {
     })
     directory.listen({
       onPassage: (passage) => this.passed(passage),
+      onLost: (connection) => void this.resumables.keepLost(connection),
       onEvicted: (connectionId) => this.evicted(connectionId),
     })
     this.publisher = new Publisher({

@@ -3,6 +3,7 @@ import { CLOSE } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 import type { Clock } from './clock.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
+import type { Listed } from './ports/directory.ts'
 import type { Shelf } from './ports/shelf.ts'
 import type { Session } from './session.ts'
 
@@ -57,6 +58,15 @@ export class Resumables {
     const kept = { userId, deviceId, rooms, metadata }
     this.hold(session.connectionId, kept)
     this.shelve(session.connectionId, kept)
+    return kept
+  }
+
+  /** Keeps what the directory knows of a connection whose instance cannot be asked. When it joined its rooms it does not know. */
+  keepLost({ connectionId, userId, deviceId, rooms, record }: Listed): Kept | undefined {
+    if (this.keepMs === 0) return undefined
+    const kept = { userId, deviceId, rooms: rooms.map((room) => ({ room, since: 0 })), metadata: record?.metadata }
+    this.hold(connectionId, kept)
+    this.shelve(connectionId, kept)
     return kept
   }
 

@@ -6,7 +6,7 @@ import { TidingsError } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
 import type { Former } from './opening.ts'
 import type { Peers } from './peers.ts'
-import type { Directory, Listed } from './ports/directory.ts'
+import type { Directory } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
 import { type Kept, type Resumables, readKept } from './resumable.ts'
 import type { Rooms } from './rooms.ts'
@@ -68,7 +68,7 @@ export class TakeOver {
     connectionId: string,
     owner: Owner,
   ): Promise<{ kept: Kept | undefined; instance: string | undefined } | undefined> {
-    const { directory, peers, registry } = this.deps
+    const { directory, peers, registry, resumables } = this.deps
     if (peers.here === undefined || registry.get(connectionId) !== undefined) {
       return { kept: this.closeHere(connectionId, owner), instance: undefined }
     }
@@ -81,7 +81,7 @@ export class TakeOver {
     } catch {
       // Its instance is dead, or takes its time: then it finds out that the connection has no place any more.
       await directory.evict(connectionId)
-      return { kept: keptOf(listed), instance: undefined }
+      return { kept: resumables.keepLost(listed), instance: undefined }
     }
   }
 
@@ -98,9 +98,4 @@ export class TakeOver {
 
 function isOf(connection: Owner, { userId, deviceId }: Owner): boolean {
   return connection.userId === userId && connection.deviceId === deviceId
-}
-
-/** What the directory knows of a connection whose instance cannot be asked. When it joined its rooms it does not know. */
-function keptOf({ userId, deviceId, rooms, record }: Listed): Kept {
-  return { userId, deviceId, rooms: rooms.map((room) => ({ room, since: 0 })), metadata: record?.metadata }
 }

@@ -4,6 +4,7 @@ import { RefusedError, type TestClient, type TestServer } from '../../src/testin
 import { tidings } from '../../src/tidings.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
 import { ADMIN_KEY, told } from '../http/api.ts'
+import { FaultProxy } from '../kit/fault-proxy.ts'
 import { names } from '../support/names.ts'
 import { payloadOf, types } from '../support/payload.ts'
 import { until } from '../support/until.ts'
@@ -71,6 +72,31 @@ describe('a client that comes back with ?resume=', () => {
     await using again = await two.connect({ user: alice, device: 'd', query })
     expect(again.welcome.payload).toMatchObject({ resume: { session: true, recovered: true, replayed: 1 } })
     expect(await again.next('chat')).toMatchObject({ payload: 'while away' })
+  })
+
+  test('finds what it had though its instance is dead, and was given up', async () => {
+    const { alice, lobby } = names()
+    await using proxy = await FaultProxy.start(cluster.redis.url)
+    const config = { ...CONFIG, redis: { prefix: lobby } }
+    await using dead = await startCluster({
+      instances: 1,
+      config: { ...config, redis: { prefix: lobby, url: proxy.url.replace('http', 'redis') } },
+      redis: cluster.redis,
+    })
+    await using alive = await startCluster({ instances: 1, config, redis: cluster.redis })
+    const [gone, other] = [dead, alive].map(({ servers }) => servers[0]) as [TestServer, TestServer]
+    await using former = await gone.connect({ user: alice, device: 'd', rooms: [lobby], meta: { theme: 'dark' } })
+    const { directory } = other.hub.backend
+    await until(async () => (await directory.find(idOf(former)))?.record !== undefined)
+    proxy.set({ refuse: true })
+    proxy.cut()
+    const instance = gone.hub.peers.here ?? ''
+    await cluster.redis.admin.del(`${lobby}:1:l:${instance}`)
+    await cluster.redis.admin.zadd(`${lobby}:1:instances`, 'XX', 1, instance)
+    await until(async () => (await directory.find(idOf(former))) === undefined)
+    await using again = await other.connect({ user: alice, device: 'd', query: { resume: idOf(former) } })
+    expect(again.welcome.payload).toMatchObject({ rooms: [{ room: lobby }], resume: { session: true } })
+    expect((await again.request({ type: 'who_am_i' })).payload).toMatchObject({ metadata: { theme: 'dark' } })
   })
 
   test('gets nothing of another user’s or device’s connection', async () => {
@@ -165,7 +191,7 @@ describe('an event that wants answers', () => {
       const { ack_id } = await client.next('question')
       client.send({ type: 'ack', payload: { correlation_id: ack_id, result: { key: new Uint8Array([1, 2]) } } })
       const [answer] = (await asking).answers
-      const { key } = answer?.result as { key: unknown }
+      const { key } = (answer?.result ?? {}) as { key?: unknown }
       expect(key instanceof Uint8Array && [...key]).toEqual([1, 2])
       await client.close()
       await until(async () => (await one.hub.backend.directory.connectionsOf(alice)) === 0)
@@ -300,4 +326,23 @@ test('who sends without a connection is a member by one of another instance', as
   expect(await send(alice)).toMatchObject({ status: 200, body: { type: 'ack', payload: { online: 2 } } })
   expect(await other.next('chat')).toMatchObject({ payload: alice, sender: { user_id: alice } })
   expect(types(await member.received())).toContain('chat')
+})
+
+// Whoever waited for the answers of all members waited in vain for theirs.
+test('who stays in a room without a connection does not count as one that a message is for', async () => {
+  const { alice, bob, lobby } = names()
+  await using lenient = await apart(lobby, { config: { presence: { grace_ms: 60_000 }, limits: { per_user: 0 } } })
+  const [first, second] = lenient.servers as [TestServer, TestServer]
+  await using member = await first.connect({ user: bob, rooms: [lobby] })
+  const lost = await second.connect({ user: alice, rooms: [lobby] })
+  const session = second.hub.registry.get(idOf(lost))
+  const { directory, attendances } = first.hub.backend
+  expect(await directory.connectionsIn(lobby)).toBe(2)
+  if (session !== undefined) second.hub.close(session, 1011, 'lost')
+  await until(async () => (await directory.connectionsOf(alice)) === 0)
+  expect(await directory.connectionsIn(lobby)).toBe(1)
+  expect(await attendances.count(lobby)).toBe(2)
+  second.hub.rooms.settle(idOf(lost))
+  expect(await member.next('user_left_room')).toMatchObject({ payload: { participant_count: 1 } })
+  expect(await directory.connectionsIn(lobby)).toBe(1)
 })

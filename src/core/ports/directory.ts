@@ -84,6 +84,8 @@ export interface Passage {
 export interface DirectoryListener {
   /** Told on one instance alone, whichever found it. */
   onPassage(passage: Passage): void
+  /** A connection is gone with the instance that had it. Told on one instance alone, whichever found it. */
+  onLost(connection: Listed): void
   /**
    * A connection of this process has no place any more: another has taken it, or it was given up while this instance was
    * thought dead and the limits do not allow it back. It MUST be closed.

@@ -232,6 +232,8 @@ describe('an instance that is gone', () => {
     expect(left.every(({ came, username, userId }) => !came && username === userId.replace('user', 'U'))).toBe(true)
     expect(passages.filter(({ room }) => room !== 'lobby')).toHaveLength(20)
     expect(await one.directory.totals()).toEqual({ connections: 1, users: 1, rooms: 1 })
+    // Each was told of once.
+    expect([...one.lost, ...two.lost].sort()).toEqual([...gone.registry.sessions.keys()].sort())
     expect((await one.directory.instances()).includes(gone.name)).toBe(false)
     await until(async () => !(await keysLeft(prefix)).some((key) => key.includes(gone.name)))
     await gone[Symbol.asyncDispose]()
@@ -310,6 +312,24 @@ describe('an instance that is gone', () => {
     expect((await listed(one, { userId: 'alice' })).map(({ connectionId }) => connectionId)).toEqual([
       newer.connectionId,
     ])
+  })
+
+  // What Redis answered was taken for a place that others had: every connection of the instance was sent away.
+  test('loses no connection where its lease is lost again while it brings them in', async () => {
+    const prefix = newPrefix()
+    await using proxy = await FaultProxy.start(server.url)
+    await using one = await Process.open(proxy.url.replace('http', 'redis'), prefix, { leaseRenewMs: 100 })
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    const lease = `${prefix}:1:l:${one.name}`
+    proxy.set({ delayMs: 100 })
+    await server.admin.del(lease)
+    // It is taken anew, and what was to be brought in under it is on its way.
+    await until(async () => (await server.admin.exists(lease)) === 1)
+    await expire(prefix, one.name)
+    await server.admin.del(`${prefix}:1:c:${alice.connectionId}`)
+    proxy.heal()
+    await until(async () => (await one.directory.find(alice.connectionId).catch(() => undefined)) !== undefined)
+    expect(one.evicted).toEqual([])
   })
 
   test('ends in an orderly way leaves nothing to sweep', async () => {

@@ -34,6 +34,7 @@ export class Process implements AsyncDisposable {
   readonly registry = new Registry()
   readonly rooms = new Map<string, CoreRoom>()
   readonly passages: Passage[] = []
+  readonly lost: string[] = []
   readonly evicted: string[] = []
 
   private constructor(instance: Instance) {
@@ -41,6 +42,7 @@ export class Process implements AsyncDisposable {
     this.directory.attach({ registry: this.registry, room: (name) => this.rooms.get(name), rooms: () => this.rooms })
     this.directory.listen({
       onPassage: (passage) => this.passages.push(passage),
+      onLost: ({ connectionId }) => this.lost.push(connectionId),
       onEvicted: (connectionId) => {
         this.evicted.push(connectionId)
         const session = this.registry.get(connectionId)

@@ -22,7 +22,7 @@ import { Lease } from './lease.ts'
 import { Lists } from './lists.ts'
 import { OwedLeaves } from './owed-leaves.ts'
 import { leavesOf } from './passages.ts'
-import { ENTER, LEAVE, LIST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
+import { ENTER, LEAVE, LIST, LOST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
 import { Sweeper } from './sweeper.ts'
 
 export interface RedisDirectoryOptions {
@@ -59,7 +59,7 @@ export class RedisDirectory implements Directory, Attendances {
     registry: new Map(),
     room: () => undefined,
   }
-  private listener: DirectoryListener = { onPassage() {}, onEvicted() {} }
+  private listener: DirectoryListener = { onPassage() {}, onLost() {}, onEvicted() {} }
   /** Every place of this process, its session there or not yet. */
   private readonly seats = new Map<string, Seat>()
   /** Those that are being asked for: Redis may know of them before this process does. */
@@ -98,6 +98,7 @@ export class RedisDirectory implements Directory, Attendances {
       clock,
       log,
       onPassage: (each) => this.listener.onPassage(each),
+      onLost: (each) => this.listener.onLost(each),
     })
     this.timer = setInterval(() => this.step(), STEP_MS)
     this.timer.unref()
@@ -351,7 +352,9 @@ export class RedisDirectory implements Directory, Attendances {
     const record = session === undefined ? '' : this.describe(session)
     const rooms = session?.rooms ?? []
     const seat = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total]
-    const reply = (await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...rooms])) as (string | number)[]
+    const answer = await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...rooms])
+    if (answer === LOST) throw unavailable('The directory is being replaced')
+    const reply = answer as (string | number)[]
     if (reply[0] !== 1) {
       this.seats.delete(connectionId)
       this.listener.onEvicted(connectionId)

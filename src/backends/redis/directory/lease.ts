@@ -88,9 +88,11 @@ export class Lease {
 
   private async replace(): Promise<void> {
     const { instance, log, restore } = this.options
-    log.warn('redis_lease_lost', { instance })
+    // Until everything is there: under the new lease nobody would notice what is missing.
+    this.invalid = true
     this.name = newName()
     await this.take()
+    log.warn('redis_lease_lost', { instance })
     await restore()
     this.invalid = false
   }

@@ -161,7 +161,8 @@ async function readAll(redis: Redis, keys: readonly string[]): Promise<Record<st
   return await Promise.all(keys.map((key) => redis.hgetall(key)))
 }
 
-function listedOf(connectionId: string, hash: Record<string, string>): Listed[] {
+/** A connection of which this is written down; none where it has no place. */
+export function listedOf(connectionId: string, hash: Record<string, string>): Listed[] {
   const { i: instance, u: userId, v: deviceId = '', j: record, s: since, x: vacated } = hash
   // It went while the list was being read, or is gone and stays in its rooms for a while.
   if (instance === undefined || userId === undefined || vacated !== undefined) return []

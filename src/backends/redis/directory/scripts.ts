@@ -4,7 +4,8 @@
  * `l:INSTANCE` the lease's name, which expires; `instances` the instances by the end of their leases; `o:INSTANCE` its
  * connections; `c:CONNECTION` a hash of whose it is, with a field `r:ROOM` for each room it is in; `u:USER` his
  * connections by age; `a:ADDRESS` its connections; `connections` all by age; `users` all that have one; `m:ROOM` the users
- * in it by when they came; `d:ROOM` how many connections each has there, with his name, and of all under no name;
+ * in it by when they came; `d:ROOM` how many connections each has there, with his name, and under no name how many of all
+ * have a place;
  * `rooms` all that have somebody.
  *
  * ARGV begins with the prefix, the instance and its lease. A script of an instance whose lease is over does nothing and
@@ -27,15 +28,20 @@ local function held() return redis.call('GET', key('l:', instance)) == lease end
 `
 
 const ROOMS = `
+-- Who has no place stands in rooms and receives nothing there.
+local function count(connection, room, by)
+  if redis.call('HEXISTS', key('c:', connection), 'x') == 0 then redis.call('HINCRBY', key('d:', room), '', by) end
+end
+
 local function enter(connection, user, name, room)
   local members, devices = key('m:', room), key('d:', room)
   if redis.call('HSETNX', key('c:', connection), 'r:' .. room, name) == 0 then
     return redis.call('ZCARD', members), 0
   end
-  redis.call('HINCRBY', devices, '', 1)
-  local count = tonumber(string.match(redis.call('HGET', devices, user) or '0', '^%d+'))
-  redis.call('HSET', devices, user, text(count + 1) .. ' ' .. name)
-  if count > 0 then return redis.call('ZCARD', members), 0 end
+  count(connection, room, 1)
+  local others = tonumber(string.match(redis.call('HGET', devices, user) or '0', '^%d+'))
+  redis.call('HSET', devices, user, text(others + 1) .. ' ' .. name)
+  if others > 0 then return redis.call('ZCARD', members), 0 end
   redis.call('ZADD', members, text(now), user)
   redis.call('ZADD', prefix .. 'rooms', 0, room)
   return redis.call('ZCARD', members), 1
@@ -46,11 +52,10 @@ local function leave(connection, user, room)
   if redis.call('HDEL', key('c:', connection), 'r:' .. room) == 0 then
     return redis.call('ZCARD', members), 0, ''
   end
-  local count, name = string.match(redis.call('HGET', devices, user) or '1 ', '^(%d+) (.*)$')
-  count = tonumber(count)
-  if count > 1 then
-    redis.call('HINCRBY', devices, '', -1)
-    redis.call('HSET', devices, user, text(count - 1) .. ' ' .. name)
+  local held, name = string.match(redis.call('HGET', devices, user) or '1 ', '^(%d+) (.*)$')
+  if tonumber(held) > 1 then
+    count(connection, room, -1)
+    redis.call('HSET', devices, user, text(tonumber(held) - 1) .. ' ' .. name)
     return redis.call('ZCARD', members), 0, name
   end
   redis.call('HDEL', devices, user)
@@ -60,7 +65,7 @@ local function leave(connection, user, room)
     redis.call('DEL', devices)
     redis.call('ZREM', prefix .. 'rooms', room)
   else
-    redis.call('HINCRBY', devices, '', -1)
+    count(connection, room, -1)
   end
   return left, 1, name
 end
@@ -90,11 +95,14 @@ end
 
 -- Its place is somebody else's: what counts for limits and lists goes, where it stands and whose it is stays.
 local function vacate(connection)
-  local seats = redis.call('HMGET', key('c:', connection), 'u', 'a')
-  if not seats[1] then return end
+  local seats = redis.call('HMGET', key('c:', connection), 'u', 'a', 'x')
+  if not seats[1] or seats[3] then return end
   redis.call('ZREM', key('u:', seats[1]), connection)
   redis.call('SREM', key('a:', seats[2]), connection)
   redis.call('ZREM', prefix .. 'connections', connection)
+  for _, field in ipairs(redis.call('HKEYS', key('c:', connection))) do
+    if string.sub(field, 1, 2) == 'r:' then redis.call('HINCRBY', key('d:', string.sub(field, 3)), '', -1) end
+  end
   redis.call('HSET', key('c:', connection), 'x', '1')
   if redis.call('EXISTS', key('u:', seats[1])) == 0 then redis.call('SREM', prefix .. 'users', seats[1]) end
 end
@@ -249,7 +257,8 @@ return { left, changed }
 /**
  * Takes one connection of a dead instance out. ARGV: head; the dead instance. Two who do so at the same time find
  * different connections, so that each leave is told once.
- * Answers how many it still has, or -1 where it has none or is alive; then room, user, name, participants of those who have left.
+ * Answers how many it still has, or -1 where it has none or is alive; then the connection, what was written down of it, and
+ * room, user, name, participants of those who have left.
  */
 export const SWEEP = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
@@ -261,9 +270,10 @@ if not connection then
   redis.call('ZREM', prefix .. 'instances', dead)
   return { -1 }
 end
+local known = redis.call('HGETALL', key('c:', connection))
 local passages = leaveAll(connection)
 unseat(connection, dead)
-return { redis.call('SCARD', key('o:', dead)), unpack(passages) }
+return { redis.call('SCARD', key('o:', dead)), connection, known, passages }
 `)
 
 /** ARGV: head. The instance ends: it has no connection any more. */

@@ -1,10 +1,10 @@
 /** Takes out the connections of instances whose lease has run out. Every instance does; each connection is swept once. */
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { Passage } from '../../../core/ports/directory.ts'
+import type { Listed, Passage } from '../../../core/ports/directory.ts'
 import { reasonOf } from '../failures.ts'
 import { type Lease, RENEW_MS } from './lease.ts'
-import type { Lists } from './lists.ts'
+import { type Lists, listedOf } from './lists.ts'
 import { leavesOf } from './passages.ts'
 import { SWEEP } from './scripts.ts'
 
@@ -14,6 +14,7 @@ export interface SweeperOptions {
   readonly clock: Pick<Clock, 'monotonic'>
   readonly log: Log
   readonly onPassage: (passage: Passage) => void
+  readonly onLost: (connection: Listed) => void
 }
 
 /**
@@ -62,14 +63,24 @@ export class Sweeper {
   }
 
   private async sweep(instance: string): Promise<void> {
-    const { lease, log, onPassage } = this.options
+    const { lease, log, onLost, onPassage } = this.options
     let swept = 0
     for (let left = 1; left > 0 && !this.stopped; ) {
-      const [count, ...passages] = (await lease.run(SWEEP, [instance])) as [number, ...string[]]
+      const reply = (await lease.run(SWEEP, [instance])) as [number, string?, string[]?, string[]?]
+      const [count, connectionId, known = [], passages = []] = reply
       left = count
-      if (count >= 0) swept++
+      if (connectionId === undefined) continue
+      swept++
+      for (const connection of listedOf(connectionId, fieldsOf(known))) onLost(connection)
       for (const passage of leavesOf(passages)) onPassage({ ...passage, nodeLost: true })
     }
     if (swept > 0) log.warn('redis_instance_swept', { instance, connections: swept })
   }
+}
+
+/** The fields of a hash, as scripts answer them. */
+function fieldsOf(reply: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (let n = 0; n < reply.length; n += 2) fields[reply[n] ?? ''] = reply[n + 1] ?? ''
+  return fields
 }
