@@ -6,7 +6,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 const { NGINX_PORT = '3000', HAPROXY_PORT = '3001', REDIS_PORT = '3079', STICKY_COOKIE } = process.env
 const INSTANCE_PORTS = (process.env.INSTANCE_PORTS ?? '3011,3012,3013').split(',')
@@ -16,7 +16,7 @@ const here = import.meta.dirname
 const root = join(here, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'tidings-cluster-'))
 /** The binary, or a server from its source. */
-const tidings = process.env.TIDINGS ? [process.env.TIDINGS] : [process.execPath, join(root, 'src/main.ts')]
+const tidings = process.env.TIDINGS ? [resolve(process.env.TIDINGS)] : [process.execPath, join(root, 'src/main.ts')]
 const secret = process.env.TIDINGS_AUTH_SECRET ?? newKey()
 const adminKey = process.env.TIDINGS_ADMIN_KEYS?.split(',')[0] ?? newKey()
 const running = new Map<string, ChildProcess>()

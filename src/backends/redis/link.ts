@@ -3,7 +3,7 @@ import type { Log } from '../../core/log.ts'
 import type { MaybePromise } from '../../core/maybe-promise.ts'
 import { BackendError } from './backend-error.ts'
 import type { Connection } from './connection.ts'
-import { messageOf } from './failures.ts'
+import { reasonOf } from './failures.ts'
 
 /** Milliseconds before the first try after a break: most breaks are one cut connection. */
 const FIRST_RETRY_MS = 20
@@ -78,8 +78,8 @@ export class Link {
     } catch (error) {
       // Where it broke meanwhile, that has led to the next try already.
       if (error instanceof BackendError && this.why !== error.message) this.options.onHopeless(error)
-      if (connection === undefined) this.again(messageOf(error))
-      else connection.end(messageOf(error))
+      if (connection === undefined) this.again(reasonOf(error))
+      else connection.end(reasonOf(error))
     }
   }
 

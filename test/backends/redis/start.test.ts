@@ -29,6 +29,8 @@ describe('a start', () => {
     await server.admin.acl('SETUSER', 'app', 'on', '>own', '~*', '&*', '+@all', '-publish')
     await server.admin.acl('SETUSER', 'blind', 'on', '>own', '~*', '&*', '+@all', '-info')
     expect(await refusalOf(at('blind:own'))).toContain('see its ACL')
+    await server.admin.acl('SETUSER', 'timeless', 'on', '>own', '~*', '&*', '+@all', '-time')
+    expect(await refusalOf(at('timeless:own'))).toContain('see its ACL')
     expect(await refusalOf(at('app:own'))).toMatch(/does not come|do not come/)
     await using good = await Instance.open({ url: at(':secret'), prefix: newPrefix() })
     expect(good.messages.failing).toBeUndefined()
