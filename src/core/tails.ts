@@ -104,7 +104,8 @@ export class Tails {
     return whenReady(this.log.completeness(topic, after), ({ trimmed }) => {
       // What was removed is not there any more, here neither. Of what is older than the reader nothing was asked.
       if (trimmed > after) this.tails.get(topic)?.cut(trimmed)
-      return this.readOn(topic, Math.max(after, trimmed), upTo, limit)
+      const from = Math.max(after, trimmed)
+      return this.readOn(this.use(topic, from), topic, from, upTo, limit)
     })
   }
 
@@ -114,8 +115,11 @@ export class Tails {
     for (const [topic, { lastUsed }] of this.tails) if (lastUsed <= before) this.tails.delete(topic)
   }
 
-  private readOn(topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
-    const tail = this.use(topic, after)
+  /**
+   * @param tail the reader's own until it is done: others may have put theirs in its place, and two who look for the
+   * shared one again after each reading would do so for ever.
+   */
+  private readOn(tail: Tail, topic: string, after: number, upTo: number, limit: number): MaybePromise<readonly Row[]> {
     const start = tail.indexAfter(after)
     if (tail.to >= upTo || tail.rows.length - start >= limit) {
       const found = tail.rows.slice(start, start + limit)
@@ -123,7 +127,8 @@ export class Tails {
       while (found.length > 0 && (found.at(-1) as Row).cursor > upTo) found.pop()
       return found
     }
-    const again = (): MaybePromise<readonly Row[]> => this.read(topic, after, upTo, limit)
+    const again = (): MaybePromise<readonly Row[]> =>
+      after < tail.from ? this.read(topic, after, upTo, limit) : this.readOn(tail, topic, after, upTo, limit)
     if (tail.loading !== undefined) return tail.loading.then(again)
     const from = tail.to
     const page = this.log.read({ topics: [topic] }, from, upTo, limit)

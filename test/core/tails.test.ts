@@ -68,6 +68,19 @@ describe.each([false, true])('answers of the log that come later: %p', (later) =
     expect(log.reads).toBe(3)
   })
 
+  test('readers at different positions at the same time do not take the log from each other', async () => {
+    const log = filled(20)
+    const read = log.read.bind(log)
+    log.read = (...args) => {
+      if (log.reads > 20) throw new Error('they read for ever')
+      return read(...args)
+    }
+    const tails = tailsOf(log)
+    const positions = [0, 12, 5, 17, 2]
+    const all = await Promise.all(positions.map((after) => cursors(tails, after, 20, 50)))
+    expect(all).toEqual(positions.map((after) => Array.from({ length: 20 - after }, (_, n) => after + 1 + n)))
+  })
+
   test('what is read is encoded once for all who are sent it', async () => {
     const tails = tailsOf(filled(1))
     const [first] = await tails.read('room:a', 0, 1, 10)

@@ -116,16 +116,24 @@ export function audit(ledger: Ledger, applications: readonly Application[]): Bre
     let last = 0
     for (const message of application.got) {
       const attempt = ledger.get(message.key)
+      const before = got.get(message.key)
       const tell = (kind: Breach['kind'], more = '') =>
         breaches.push({ kind, what: `${name}: ${message.key} at ${message.cursor}${more}` })
+      // What came before a gap may have been lost after that, and stored anew when its publisher tried again.
+      const isLost = ({ cursor, topic }: Got): boolean => cursor <= (application.excused.get(topic) ?? 0)
+      const isAgain = before !== undefined && isLost(before)
       if (attempt === undefined || attempt.topic !== message.topic) tell('invented')
-      else if (attempt.outcome === 'ok' && (attempt.cursor !== message.cursor || attempt.id !== message.id))
+      else if (
+        attempt.outcome === 'ok' &&
+        (attempt.cursor !== message.cursor || attempt.id !== message.id) &&
+        !(isLost(message) && attempt.cursor > message.cursor)
+      )
         tell('differs', `, acknowledged at ${attempt.cursor}`)
-      if (got.has(message.key)) tell('twice', `, before at ${got.get(message.key)?.cursor}`)
+      if (before !== undefined && !isAgain) tell('twice', `, before at ${before.cursor}`)
       if (message.cursor <= last) tell('order', `, after ${last}`)
       if (attempt !== undefined) {
         const account = `${attempt.publisher} ${attempt.topic}`
-        if (attempt.number <= (seen.get(account) ?? -1)) tell('order', `, after number ${seen.get(account)}`)
+        if (attempt.number <= (seen.get(account) ?? -1) && !isAgain) tell('order', `, after number ${seen.get(account)}`)
         seen.set(account, attempt.number)
       }
       last = Math.max(last, message.cursor)

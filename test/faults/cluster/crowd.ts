@@ -35,7 +35,7 @@ export class Crowd implements AsyncDisposable {
   private readonly topics: string[] = []
   private readonly perSecond: number
   private readonly stopping = new AbortController()
-  private running: Promise<void>[] = []
+  private readonly running: Promise<void>[] = []
 
   private constructor(perSecond: number) {
     this.perSecond = perSecond
@@ -80,11 +80,15 @@ export class Crowd implements AsyncDisposable {
   /** Begins to publish. */
   start(): void {
     const { insistent, publishers, perSecond, stopping, topics } = this
-    const each = perSecond / publishers.length
-    this.running = publishers.map((publisher) => publisher.run(topics, each, stopping.signal))
+    const run = (publisher: Publisher, to: readonly string[], rate: number): void => {
+      const running = publisher.run(to, rate, stopping.signal)
+      // Where something else fails nobody waits for it.
+      running.catch(() => {})
+      this.running.push(running)
+    }
+    for (const publisher of publishers) run(publisher, topics, perSecond / publishers.length)
     // To rooms of their own: what they repeat would change places with what others publish.
-    for (const [n, publisher] of insistent.entries())
-      this.running.push(publisher.run([`room:insisted${n}`], INSISTED_PER_SECOND, stopping.signal))
+    for (const [n, publisher] of insistent.entries()) run(publisher, [`room:insisted${n}`], INSISTED_PER_SECOND)
   }
 
   /** Resolves when so many more were stored. */
