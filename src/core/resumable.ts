@@ -61,13 +61,17 @@ export class Resumables {
     return kept
   }
 
-  /** Keeps what the directory knows of a connection whose instance cannot be asked. When it joined its rooms it does not know. */
-  keepLost({ connectionId, userId, deviceId, rooms, record }: Listed): Kept | undefined {
+  /**
+   * Keeps what the directory knows of a connection whose instance cannot be asked. When it joined its rooms it does not
+   * know; and what that instance has kept itself stands, because a connection that is ending has left some of its rooms.
+   */
+  keepLost({ connectionId, userId, deviceId, rooms, record }: Listed): MaybePromise<Kept | undefined> {
     if (this.keepMs === 0) return undefined
-    const kept = { userId, deviceId, rooms: rooms.map((room) => ({ room, since: 0 })), metadata: record?.metadata }
-    this.hold(connectionId, kept)
-    this.shelve(connectionId, kept)
-    return kept
+    const lost = { userId, deviceId, rooms: rooms.map((room) => ({ room, since: 0 })), metadata: record?.metadata }
+    return whenReady(this.claim(connectionId, lost), (kept) => {
+      this.hold(connectionId, kept)
+      return kept
+    })
   }
 
   /** What was kept of a connection of this user and device, by whichever instance. */
@@ -112,6 +116,15 @@ export class Resumables {
   private shelve(connectionId: string, kept: Kept): void {
     if (this.shelf === undefined) return
     void Promise.resolve(this.shelf.put(nameOf(connectionId), JSON.stringify(kept), this.keepMs)).catch(() => {})
+  }
+
+  /** Puts down what is not kept yet. @returns what is. */
+  private claim(connectionId: string, kept: Kept): MaybePromise<Kept> {
+    if (this.shelf === undefined) return kept
+    return Promise.resolve(this.shelf.claim(nameOf(connectionId), JSON.stringify(kept), this.keepMs)).then(
+      (text) => (text === undefined ? kept : (readKept(JSON.parse(text)) ?? kept)),
+      () => kept,
+    )
   }
 
   /** The shelf knows best: another instance may have given it to somebody meanwhile. */

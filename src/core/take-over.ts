@@ -81,7 +81,7 @@ export class TakeOver {
     } catch {
       // Its instance is dead, or takes its time: then it finds out that the connection has no place any more.
       await directory.evict(connectionId)
-      return { kept: resumables.keepLost(listed), instance: undefined }
+      return { kept: await resumables.keepLost(listed), instance: undefined }
     }
   }
 

@@ -133,7 +133,8 @@ export function audit(ledger: Ledger, applications: readonly Application[]): Bre
       if (message.cursor <= last) tell('order', `, after ${last}`)
       if (attempt !== undefined) {
         const account = `${attempt.publisher} ${attempt.topic}`
-        if (attempt.number <= (seen.get(account) ?? -1) && !isAgain) tell('order', `, after number ${seen.get(account)}`)
+        if (attempt.number <= (seen.get(account) ?? -1) && !isAgain)
+          tell('order', `, after number ${seen.get(account)}`)
         seen.set(account, attempt.number)
       }
       last = Math.max(last, message.cursor)
