@@ -81,6 +81,7 @@ export class Errands {
    * what the work threw, or `unavailable`: the result has not come in time, or is not wanted any more.
    */
   async send(instance: string, { kind, body, timeoutMs, signal }: Errand): Promise<unknown> {
+    if (signal?.aborted) throw new TidingsError('unavailable', 'The client has left')
     const id = `${++this.counter}`
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     promise.catch(() => {})
@@ -94,7 +95,11 @@ export class Errands {
     signal?.addEventListener('abort', leave, { once: true })
     try {
       const accepted = await this.peers.ask(instance, ACCEPT, { id, kind, body }).catch(() => false)
-      if (accepted !== true) throw new NobodyThere(`${instance} has not accepted ${kind}`)
+      if (accepted !== true) {
+        // Where it is only busy it must not do later what somebody else does now.
+        this.peers.tell(instance, CALL_OFF, { id })
+        throw new NobodyThere(`${instance} has not accepted ${kind}`)
+      }
       this.lookLater()
       return await promise
     } finally {
@@ -136,6 +141,7 @@ export class Errands {
     // Not in this turn: what is done at once would be told before it is accepted.
     setImmediate(async () => {
       try {
+        if (controller.signal.aborted) return
         const result = await work(body, controller.signal)
         this.tell(from, { id, result: result ?? null })
       } catch (error) {
