@@ -141,6 +141,13 @@ export class CatchUp {
     session.fetching?.begin(from, position, new Set(gaps.map(({ room }) => topicOf(session, room))))
   }
 
+  /** Has a client that fetches be given everything after a position, which was not known when it was planned for. */
+  goBack(session: Session, fetching: Fetching, position: number): void {
+    const from = topicsOf(session, fetching.from)
+    for (const [topic, planned] of from) from.set(topic, Math.min(planned, position))
+    fetching.from = from
+  }
+
   /** Closes the gate: the session hears nothing live until {@link run} has brought it level. */
   gate(session: Session, position: number): void {
     const former = session.gate

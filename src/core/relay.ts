@@ -138,16 +138,21 @@ function isPair(value: unknown, second: string): boolean {
 function readChange(body: string): Change {
   const value: unknown = JSON.parse(body)
   const person = isRecord(value) ? value['person'] : undefined
-  if (!isRecord(value) || !isRecord(person) || typeof person['id'] !== 'string') {
+  const participants = isRecord(value) ? value['participants'] : undefined
+  if (!isRecord(value) || !isRecord(person) || typeof person['id'] !== 'string' || !isCount(participants)) {
     throw new Error('a coming or going that was relayed is none')
   }
-  const { participants, came, gathered, nodeLost } = value
+  const { came, gathered, nodeLost } = value
   const username = typeof person['username'] === 'string' ? person['username'] : undefined
   return {
     person: { id: person['id'], username },
-    participants: Number(participants),
+    participants,
     came: came === true,
     gathered: gathered === true,
     nodeLost: nodeLost === true,
   }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -3,6 +3,7 @@
  * what is not stored waits for it here. Between two polls it stays a connection like any other.
  */
 import type { Batch } from '../core/catch-up.ts'
+import type { Fetching } from '../core/fetching.ts'
 import type { Hub } from '../core/hub.ts'
 import { Session } from '../core/session.ts'
 import type { Wire } from '../core/wire.ts'
@@ -26,6 +27,8 @@ export interface PollAnswer {
 interface Held {
   /** What the client brought, to be given back where nothing came of the poll. */
   readonly brought: number | undefined
+  /** Where the client is with what the session was begun for without it, until that is known to the session. */
+  goesBackTo: number | undefined
   /** Everything up to here was looked at: there is nothing for this client. */
   after: number | undefined
   readonly answer: (answer: PollAnswer) => void
@@ -73,6 +76,7 @@ export class PollConnection implements Wire {
    * @returns rejects where the log cannot be read, or the client leaves.
    */
   come(cursor: number | undefined, holdMs: number, signal: AbortSignal): Promise<PollAnswer> {
+    const goesBackTo = this.unclaimed ? cursor : undefined
     this.unclaimed = false
     this.letGo()
     if (cursor !== undefined) this.arrived(cursor)
@@ -81,7 +85,7 @@ export class PollConnection implements Wire {
       const leave = () => this.drop(held)
       signal.addEventListener('abort', leave, { once: true })
       const unwatch = () => signal.removeEventListener('abort', leave)
-      const held: Held = { brought: cursor, after: cursor, answer: resolve, fail: reject, unwatch }
+      const held: Held = { brought: cursor, goesBackTo, after: cursor, answer: resolve, fail: reject, unwatch }
       this.held = held
       clearTimeout(this.timer)
       if (this.session.closed) {
@@ -165,6 +169,8 @@ export class PollConnection implements Wire {
     const { fetching } = session
     if (held === undefined || fetching === undefined || session.state === 'connecting') return
     try {
+      if (held.goesBackTo !== undefined) this.goBack(fetching, held.goesBackTo)
+      held.goesBackTo = undefined
       const after = held.after ?? fetching.given
       const batch = await hub.catchUp.fetch(session, fetching, after)
       if (this.held !== held) return
@@ -180,6 +186,12 @@ export class PollConnection implements Wire {
       this.leave(held)
       held.fail(error)
     }
+  }
+
+  /** Begins where the client is. What was said to it meanwhile comes before what it has missed, as with any beginning. */
+  private goBack(fetching: Fetching, position: number): void {
+    this.hub.catchUp.goBack(this.session, fetching, position)
+    this.waiting = this.waiting.map(({ after, data }) => ({ after: Math.min(after, position), data }))
   }
 
   private take(batch: Batch, after: number): { cursor: number; messages: string[] } {

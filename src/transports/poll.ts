@@ -111,7 +111,7 @@ export class Polls {
     signal: AbortSignal,
   ): Promise<PollAnswer | undefined> {
     const present = typeof id === 'string' ? this.present(id, unclaimed === true) : undefined
-    if (present === undefined || typeof holdMs !== 'number') return undefined
+    if (present === undefined || typeof holdMs !== 'number' || holdMs < 0) return undefined
     return present.come(typeof cursor === 'number' ? cursor : undefined, Math.min(holdMs, MAX_HOLD_S * 1000), signal)
   }
 

@@ -175,6 +175,23 @@ describe('a session that polls', () => {
   })
 })
 
+// The session went on from where it was adopted, and not from where its client was.
+test('a client misses nothing whose frame had its session go on elsewhere', async () => {
+  const { alice, lobby } = names()
+  const room = `${lobby}.lobby`
+  const config = { redis: { prefix: lobby }, rooms: [{ pattern: '*.lobby', history: { max_messages: 100 } }] }
+  await using quiet = await startCluster({ instances: 2, redis: cluster.redis, config })
+  const [silent, adopting] = quiet.servers as [TestServer, TestServer]
+  const poller = await Poller.of({ user: alice })
+  const first = await poller.poll(silent, { rooms: room })
+  for (const kind of ['errand', 'take_over']) silent.hub.peers.answer(kind, () => new Promise(() => {}))
+  await adopting.app.publish({ room }, 'chat', 'while nobody answered')
+  const { connection_id } = first
+  await poller.send(adopting, { connection_id, type: 'wave', id: 'w', to: { user_id: alice }, ephemeral: true })
+  const next = await poller.poll(adopting, goOn(first))
+  expect(types(next.messages)).toEqual(['welcome', 'chat'])
+})
+
 test('a frame for a stream of another instance is handled there', async () => {
   const { alice, lobby } = names()
   await using stream = await home.connect({ user: alice, transport: 'sse' })
