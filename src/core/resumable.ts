@@ -114,8 +114,11 @@ export class Resumables {
 
   /** While the shelf cannot be reached, a client finds its rooms again by this instance alone. */
   private shelve(connectionId: string, kept: Kept): void {
-    if (this.shelf === undefined) return
-    void Promise.resolve(this.shelf.put(nameOf(connectionId), JSON.stringify(kept), this.keepMs)).catch(() => {})
+    const { shelf } = this
+    if (shelf === undefined) return
+    // An application may have given it metadata that has no JSON: that must not keep the connection from ending.
+    const put = async () => shelf.put(nameOf(connectionId), JSON.stringify(kept), this.keepMs)
+    put().catch(() => {})
   }
 
   /** Puts down what is not kept yet. @returns what is. */

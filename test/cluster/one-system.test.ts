@@ -346,3 +346,17 @@ test('who stays in a room without a connection does not count as one that a mess
   expect(await member.next('user_left_room')).toMatchObject({ payload: { participant_count: 1 } })
   expect(await directory.connectionsIn(lobby)).toBe(1)
 })
+
+// Writing it down threw in the middle of the connection's end: it was counted for ever, and its socket stayed open.
+test('a connection ends though its metadata cannot be written down', async () => {
+  const { alice, lobby } = names()
+  const app = () => tidings().onConnect(({ metadata }) => metadata({ count: 1n }))
+  await using odd = await apart(lobby, { instances: 1, app })
+  const [server] = odd.servers as [TestServer]
+  const client = await server.connect({ user: alice })
+  const session = server.hub.registry.get(idOf(client))
+  if (session !== undefined) server.hub.close(session, 1011, 'lost')
+  expect(await client.closed).toMatchObject({ code: 1011 })
+  expect(server.hub.registry.size).toBe(0)
+  await until(async () => (await server.hub.backend.directory.connectionsOf(alice)) === 0)
+})

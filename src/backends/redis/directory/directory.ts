@@ -251,8 +251,13 @@ export class RedisDirectory implements Directory, Attendances {
     await this.lease.end().catch(() => this.lease.stop())
   }
 
+  /** Its record as JSON; empty where an application has given it metadata that has none. */
   private describe(session: Session): string {
-    return JSON.stringify(recordOf(session, this.options.clock))
+    try {
+      return JSON.stringify(recordOf(session, this.options.clock))
+    } catch {
+      return ''
+    }
   }
 
   private free(connectionId: string): void {
