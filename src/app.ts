@@ -92,10 +92,11 @@ function assemble(config: Config, { app = emptyApplication(), log, mode, neighbo
     clock,
     observers: [logObserver(log), collection, { closed: (session, closing) => tickets.closed(session, closing) }],
   })
-  const tickets = new TicketOffice({ tickets: hub.backend.tickets, clock, resumeMs: config.session.resume_ms })
+  const { revoked } = hub
+  const tickets = new TicketOffice({ tickets: hub.backend.tickets, revoked, clock, resumeMs: config.session.resume_ms })
   const door = new Door({
     hub,
-    authenticate: authentication(verifier, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
+    authenticate: authentication(hub, app.authenticate, (error) => hub.reporter.report(error, 'authenticate')),
     allowedOrigins: config.server.allowed_origins,
     trustedProxies: createTrustedProxies(config.server.trusted_proxies),
     cookieName: config.auth.cookie,
@@ -105,7 +106,6 @@ function assemble(config: Config, { app = emptyApplication(), log, mode, neighbo
     hub,
     door,
     log,
-    verify: (token) => verifier.verify(token),
     signForAnyone: mode === 'development' ? signer(config) : undefined,
     neighbours,
   })
@@ -144,7 +144,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   let adminServer: Server<SocketData> | undefined
   let server: Server<SocketData>
   try {
-    await hub.backend.begin?.()
+    await hub.begin()
     await verifier.reload()
     for (const hook of app?.application.hooks.onStart ?? []) await hook()
     // The admin's first: where its address is taken, no client has come in yet.
@@ -209,7 +209,7 @@ export function mountIn(
     .onStart(async ({ server }) => {
       listening(server as Server<SocketData>)
       adminServer = listenForAdmins(config, http.adminSite, false)
-      await hub.backend.begin?.()
+      await hub.begin()
       await verifier.reload()
       for (const hook of application.hooks.onStart) await hook()
     })

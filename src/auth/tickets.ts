@@ -8,6 +8,7 @@ import type { Identity } from '../core/identity.ts'
 import type { Closing, Observer } from '../core/observer.ts'
 import type { Ticket, TicketHolder, Tickets } from '../core/ports/tickets.ts'
 import { isLost } from '../core/resumable.ts'
+import type { RevokedTokens } from '../core/revoked-tokens.ts'
 import type { Session } from '../core/session.ts'
 import { TidingsError } from '../protocol/errors.ts'
 
@@ -20,6 +21,7 @@ const TICKET_BYTES = 32
 
 export interface TicketOfficeDeps {
   readonly tickets: Tickets
+  readonly revoked: RevokedTokens
   readonly clock: Clock
   /** Milliseconds for which a lost session can be resumed. */
   readonly resumeMs: number
@@ -54,13 +56,14 @@ export class TicketOffice implements Observer {
   /**
    * Opens a session with a ticket.
    * @param again whether the transport brings its address again: then the ticket stays with the session.
-   * @throws TidingsError `invalid_token` where it was used by somebody else or never given out, `token_expired`.
+   * @throws TidingsError `invalid_token` where it was used by somebody else or never given out; `token_expired`, `token_revoked` as
+   *   the token is that it was traded for.
    */
   async redeem(id: string, holderOf: (former: Ticket) => TicketHolder, again: boolean): Promise<Redeemed> {
     const { tickets } = this.deps
     const ticket = await tickets.get(id)
     if (ticket === undefined || (ticket.holder !== undefined && !again)) throw invalid()
-    this.checkExpiry(ticket)
+    this.checkToken(ticket)
     const { identity, holder: former } = ticket
     const holder = holderOf(ticket)
     if (!(await tickets.pass(id, former?.connectionId, { identity, holder }, HELD_TTL_MS))) throw invalid()
@@ -72,12 +75,12 @@ export class TicketOffice implements Observer {
 
   /**
    * Who a ticket is of that comes again for a living session.
-   * @throws TidingsError `invalid_token`, `token_expired`.
+   * @throws TidingsError `invalid_token`, `token_expired`, `token_revoked`.
    */
   async recognise(id: string, connectionId: string): Promise<Identity> {
     const ticket = await this.deps.tickets.get(id)
     if (ticket === undefined || ticket.holder?.connectionId !== connectionId) throw invalid()
-    this.checkExpiry(ticket)
+    this.checkToken(ticket)
     return ticket.identity
   }
 
@@ -106,10 +109,11 @@ export class TicketOffice implements Observer {
     for (const [holder, id] of this.held) void this.deps.tickets.keep(id, holder, HELD_TTL_MS)
   }
 
-  private checkExpiry({ identity }: Ticket): void {
-    if (identity.expiresAt !== undefined && identity.expiresAt <= this.deps.clock.now()) {
-      throw new TidingsError('token_expired')
-    }
+  /** The token may have ended or been revoked since it was traded. */
+  private checkToken({ identity, holder }: Ticket): void {
+    const { clock, revoked } = this.deps
+    if (identity.expiresAt !== undefined && identity.expiresAt <= clock.now()) throw new TidingsError('token_expired')
+    revoked.check(identity, holder?.deviceId)
   }
 }
 

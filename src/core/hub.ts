@@ -46,6 +46,8 @@ import { Registry } from './registry.ts'
 import { Relay } from './relay.ts'
 import { Reporter } from './reporter.ts'
 import { isLost, Resumables } from './resumable.ts'
+import { RevokedTokens } from './revoked-tokens.ts'
+import { Revoker } from './revoker.ts'
 import type { RoomRules } from './room.ts'
 import { Rooms } from './rooms.ts'
 import { Router } from './router.ts'
@@ -67,7 +69,7 @@ export interface HubOptions {
   readonly native: NativeTopics
   readonly backend: (local: LocalView) => Backend
   readonly builtIns: (hub: Hub) => ReadonlyMap<string, BuiltIn>
-  /** Verifies a token for `refresh_token`. */
+  /** Verifies a token, but for whether it was revoked. */
   readonly verify: (token: string) => Promise<Identity>
   readonly log: Log
   readonly clock: Clock
@@ -93,11 +95,14 @@ export class Hub {
   readonly takeOver: TakeOver
   readonly disconnects: Disconnects
   readonly shedding: Shedding
+  readonly revoked: RevokedTokens
+  readonly revoker: Revoker
   readonly line: DeliveryLine
   readonly catchUp: CatchUp
   readonly inbox: Inbox
   readonly resumables: Resumables
   readonly visitors: Visitors
+  /** Verifies a token, revocation included. */
   readonly verify: (token: string) => Promise<Identity>
   readonly voice: Voice
   readonly reporter: Reporter
@@ -117,7 +122,8 @@ export class Hub {
     this.application = application
     this.clock = clock
     this.rules = rules
-    this.verify = options.verify
+    this.revoked = new RevokedTokens(clock)
+    this.verify = async (token) => this.revoked.check(await options.verify(token))
     this.reporter = new Reporter(log, options.observers, application)
     const close = this.close.bind(this)
     const end = this.end.bind(this)
@@ -127,7 +133,7 @@ export class Hub {
       room: (name) => this.rooms.get(name),
       rooms: () => this.rooms.byName,
     })
-    const { attendances, bus, directory, log: store, shelf, states } = this.backend
+    const { attendances, bus, directory, log: store, revocations, shelf, states } = this.backend
     this.peers = new Peers(bus)
     this.foreignAsks = new ForeignAsks(clock, this.peers)
     this.errands = new Errands(this.peers)
@@ -215,6 +221,8 @@ export class Hub {
     const { errands, peers } = this
     this.disconnects = new Disconnects({ registry, directory, peers, end })
     this.shedding = new Shedding({ clock, registry, close, peers, errands, windowMs: config.drain.window_ms })
+    const { revoked } = this
+    this.revoker = new Revoker({ clock, registry, directory, peers, store: revocations, revoked, log, end })
     this.admission = new Admission({
       clock,
       registry: this.registry,
@@ -299,6 +307,11 @@ export class Hub {
     // Whoever passed the door before it was shut would be missed by those who send everybody away.
     if (this.leaving) {
       this.end(session, new TidingsError('draining'))
+      return
+    }
+    // So would whoever came past the check of its token before that was revoked.
+    if (this.revoked.has(session.identity, session.deviceId)) {
+      this.end(session, new TidingsError('token_revoked'))
       return
     }
     this.welcome(session, start).catch((error) => this.refuse(session, error))
@@ -422,6 +435,12 @@ export class Hub {
     await drain(deps, reason, this.config.drain.window_ms, signal)
   }
 
+  /** Waits until everything is known that must be. To be called once, before anybody comes in. */
+  async begin(): Promise<void> {
+    await this.backend.begin?.()
+    await this.revoker.begin()
+  }
+
   /** Lets nobody in any more. {@link drain} does so too. */
   refuseNew(): void {
     this.leaving = true
@@ -495,6 +514,7 @@ export class Hub {
     this.backend.sweep()
     this.resumables.sweep()
     this.visitors.sweep()
+    this.revoker.sweep()
     this.rooms.sweep(this.clock.monotonic())
   }
 }

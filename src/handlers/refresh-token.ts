@@ -20,6 +20,7 @@ export function refreshToken(hub: Hub): BuiltIn {
     if (identity.deviceId !== undefined && identity.deviceId !== session.deviceId) {
       throw new TidingsError('forbidden', 'The token is of another device')
     }
+    hub.revoked.check(identity, session.deviceId)
     if (session.closed) return
     session.identity = identity
     hub.heartbeat.watchToken(session)

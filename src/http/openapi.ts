@@ -19,6 +19,7 @@ const DOCUMENTATION = {
     { name: 'users', description: 'Whether somebody is there.' },
     { name: 'rooms', description: 'Who is where, and what holds there.' },
     { name: 'publish', description: 'Messages from backends.' },
+    { name: 'tokens', description: 'Taking tokens back.' },
     { name: 'maintenance', description: 'Running an instance.' },
     { name: 'status', description: 'How the server is doing.' },
   ],

@@ -2,7 +2,6 @@
 import { type AnyElysia, Elysia } from 'elysia'
 import { createAdminGuard } from '../auth/admin.ts'
 import type { Hub } from '../core/hub.ts'
-import type { Identity } from '../core/identity.ts'
 import type { Log } from '../core/log.ts'
 import type { Door } from '../transports/handshake.ts'
 import { Polls } from '../transports/poll.ts'
@@ -28,14 +27,13 @@ import { statusRoutes } from './status.ts'
 import { createSticky } from './sticky.ts'
 import { swaggerRoutes } from './swagger.ts'
 import { ticketRoutes } from './ticket.ts'
+import { tokenRoutes } from './tokens.ts'
 import { userRoutes } from './users.ts'
 
 export interface HttpOptions {
   readonly hub: Hub
   readonly door: Door
   readonly log: Log
-  /** Verifies a token, revocation included. */
-  readonly verify: (token: string) => Promise<Identity>
   /** Signs tokens for whoever asks. In development alone; absent: nobody gets one. */
   readonly signForAnyone?: SignToken | undefined
   readonly neighbours?: Neighbours | undefined
@@ -50,10 +48,10 @@ export interface HttpRoutes {
   readonly adminSite: AnyElysia | undefined
 }
 
-export function httpRoutes({ hub, door, log, verify, signForAnyone, neighbours }: HttpOptions): HttpRoutes {
+export function httpRoutes({ hub, door, log, signForAnyone, neighbours }: HttpOptions): HttpRoutes {
   const { server, auth, admin } = hub.config
   const cors = new Cors({ allowedOrigins: server.allowed_origins, cookies: auth.cookie !== undefined })
-  const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify })
+  const guard = createAdminGuard({ keys: admin.keys, jwtRole: admin.jwt_role, verify: hub.verify })
   const border = new Border(log, cors)
   const deps = { hub, door, log, border, guard, sticky: createSticky(hub), neighbours }
   const pages = pagesOf(deps, signForAnyone)
@@ -80,7 +78,14 @@ function clientRoutes(deps: HttpDeps): AnyElysia[] {
 }
 
 function adminRoutes(deps: HttpDeps): AnyElysia[] {
-  return [connectionRoutes(deps), userRoutes(deps), roomRoutes(deps), publishRoutes(deps), drainRoutes(deps)]
+  return [
+    connectionRoutes(deps),
+    userRoutes(deps),
+    roomRoutes(deps),
+    publishRoutes(deps),
+    tokenRoutes(deps),
+    drainRoutes(deps),
+  ]
 }
 
 /**

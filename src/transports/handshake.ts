@@ -144,6 +144,8 @@ export class Door {
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),
     }
+    // Once more: only now it is known for which device the token is used.
+    hub.revoked.check(identity, init.deviceId)
     const cursor = cursorOf(query, entrance.position)
     const rooms = parseRoomList(query.get('rooms'))
     const resumed = former?.connectionId ?? query.get('resume') ?? entrance.former

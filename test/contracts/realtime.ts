@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe } from 'bun:test'
+import type { ConfigInput } from '../../src/config.ts'
 import type { TestClient } from '../../src/testing/index.ts'
 import type { ConnectOptions } from '../../src/testing/websocket.ts'
+import { ADMIN_KEY } from '../http/api.ts'
 import type { Driver, Host } from './driver.ts'
 import { connectionTests } from './realtime/connections.ts'
 import { expiryTests } from './realtime/expiry.ts'
@@ -8,6 +10,7 @@ import { handlerTests } from './realtime/handlers.ts'
 import { messageTests } from './realtime/messages.ts'
 import { presenceTests } from './realtime/presence.ts'
 import { refusedFrameTests } from './realtime/refused-frames.ts'
+import { revocationTests } from './realtime/revocation.ts'
 import { roomTests } from './realtime/rooms.ts'
 import { stateTests } from './realtime/state.ts'
 
@@ -20,6 +23,7 @@ export interface Place {
 
 /** What the suite's servers are set to. */
 export const CONTRACT_CONFIG = {
+  admin: { keys: [ADMIN_KEY] },
   limits: { per_user: 0, max_rooms: 5, messages_per_second: 0, bytes_per_second: 0 },
   // What is kept for those who are away has a suite of its own.
   inbox: { max_messages: 0 },
@@ -34,7 +38,7 @@ export const CONTRACT_CONFIG = {
     { pattern: 'quiet:*', presence: 'off' },
     { pattern: 'count:*', presence: 'count' },
   ],
-} as const
+} satisfies ConfigInput
 
 /** Everything that holds for a connected client, on every transport and in every encoding. */
 export function realtimeContract(driver: Driver): void {
@@ -53,6 +57,7 @@ export function realtimeContract(driver: Driver): void {
     const place: Place = { driver, host: running, connect: (options) => running().connect(options) }
     connectionTests(place)
     expiryTests(place)
+    revocationTests(place)
     messageTests(place)
     refusedFrameTests(place)
     roomTests(place)

@@ -69,6 +69,7 @@ describe('the description', () => {
       'POST /realtime/publish/batch',
       'POST /realtime/send',
       'POST /realtime/ticket',
+      'POST /realtime/tokens/revoke',
       'POST /realtime/users/{user_id}/disconnect',
     ])
   })

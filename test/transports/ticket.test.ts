@@ -1,6 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { TicketOffice } from '../../src/auth/tickets.ts'
 import { EmbeddedTickets } from '../../src/backends/embedded/tickets.ts'
+import { Scopes } from '../../src/core/revocation.ts'
+import { RevokedTokens } from '../../src/core/revoked-tokens.ts'
 import { RefusedError, startTestServer, type TestServer, type Who } from '../../src/testing/index.ts'
 import { FakeClock } from '../support/clock.ts'
 import { Poller, Stream } from '../support/http.ts'
@@ -127,7 +129,8 @@ describe('the time of a ticket', () => {
   const office = () => {
     const clock = new FakeClock()
     const tickets = new EmbeddedTickets(clock)
-    const made = new TicketOffice({ tickets, clock, resumeMs: 120_000 })
+    const revoked = new RevokedTokens(clock)
+    const made = new TicketOffice({ tickets, revoked, clock, resumeMs: 120_000 })
     made.close()
     const redeem = (id: string, connectionId: string) =>
       made
@@ -136,7 +139,7 @@ describe('the time of a ticket', () => {
           () => true,
           () => false,
         )
-    return { clock, tickets, made, redeem }
+    return { clock, tickets, revoked, made, redeem }
   }
   const ended = (connectionId: string, code: number) =>
     [{ connectionId } as never, { code, reason: '', durationMs: 1 }] as const
@@ -183,5 +186,16 @@ describe('the time of a ticket', () => {
     const ticket = await made.issue({ ...identity, expiresAt: clock.now() + 1000 })
     clock.advance(1000)
     await expect(made.redeem(ticket, () => ({ connectionId: 'c', deviceId: 'd' }), true)).rejects.toThrow('expired')
+  })
+
+  test('is over when its token is revoked, also where its session is not closed yet', async () => {
+    const { clock, made, redeem, revoked } = office()
+    const [used, unused] = [await made.issue(identity), await made.issue(identity)]
+    await redeem(used, 'c1')
+    const all = { scope: Scopes.all, issuedBefore: clock.now(), until: clock.now() + 1000 }
+    revoked.learn(all)
+    await expect(made.recognise(used, 'c1')).rejects.toThrow('revoked')
+    const holderOf = () => ({ connectionId: 'c2', deviceId: 'd' })
+    await expect(made.redeem(unused, holderOf, true)).rejects.toThrow('revoked')
   })
 })

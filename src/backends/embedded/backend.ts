@@ -18,6 +18,7 @@ export function createEmbeddedBackend(options: StoreOptions): (local: LocalView)
     states: store.states,
     log: store.messages,
     tickets,
+    revocations: store.revocations,
     sweep: () => tickets.sweep(),
     close: () => store.close(),
   })

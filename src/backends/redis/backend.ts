@@ -13,7 +13,7 @@ export function createRedisBackend(options: RedisStoreOptions): (local: LocalVie
 
 /** The ports of a store that is there. */
 export function backendOf(store: RedisStore): (local: LocalView) => Backend {
-  const { bus, directory, messages, shelf, states, tickets } = store
+  const { bus, directory, messages, revocations, shelf, states, tickets } = store
   return (local) => {
     directory.attach(local)
     return {
@@ -21,6 +21,7 @@ export function backendOf(store: RedisStore): (local: LocalView) => Backend {
       states,
       log: messages,
       tickets,
+      revocations,
       bus,
       directory,
       shelf,

@@ -8,6 +8,8 @@ export class Keys {
   readonly prefix: string
   /** A hash without expiry: the epoch, the cursors, the last cursor of every topic. All of it is lost or none. */
   readonly log: string
+  /** A hash without expiry: tokens that were taken back. */
+  readonly revocations: string
   /** Before the name of a topic: the channel on which its messages are told. */
   readonly channelPrefix: string
 
@@ -15,6 +17,7 @@ export class Keys {
   constructor(prefix: string) {
     this.prefix = `${prefix}:${FORMAT}:`
     this.log = `${this.prefix}log`
+    this.revocations = `${this.prefix}revoked`
     this.channelPrefix = `${this.prefix}t:`
   }
 

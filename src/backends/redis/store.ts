@@ -5,6 +5,7 @@ import type { Log } from '../../core/log.ts'
 import type { RoomStates } from '../../core/ports/backend.ts'
 import type { Bus } from '../../core/ports/bus.ts'
 import type { MessageLog } from '../../core/ports/log.ts'
+import type { Revocations } from '../../core/ports/revocations.ts'
 import type { Shelf } from '../../core/ports/shelf.ts'
 import type { Tickets } from '../../core/ports/tickets.ts'
 import { parseAddress } from './address.ts'
@@ -25,6 +26,7 @@ import { Teller } from './log/teller.ts'
 import { Topics } from './log/topics.ts'
 import { Writer } from './log/writer.ts'
 import { Primary } from './primary.ts'
+import { RedisRevocations } from './revocations.ts'
 import { RedisRoomStates } from './room-states.ts'
 import { RedisShelf } from './shelf.ts'
 import { RedisTickets } from './tickets.ts'
@@ -64,6 +66,7 @@ export interface RedisStore {
   readonly bus: Bus
   readonly directory: RedisDirectory
   readonly tickets: Tickets
+  readonly revocations: Revocations
   readonly shelf: Shelf
   /** Counts, since the start. */
   readonly counters: () => RedisCounters
@@ -224,6 +227,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     bus,
     directory,
     tickets: new RedisTickets(primary, keys),
+    revocations: new RedisRevocations(primary, keys),
     shelf: new RedisShelf(primary, keys),
     begin,
     counters: () => ({ busIgnored: hearing.ignored, busDropped: bus.dropped, lineLevelled: line.levelled }),

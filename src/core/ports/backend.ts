@@ -9,6 +9,7 @@ import type { Session } from '../session.ts'
 import type { Bus } from './bus.ts'
 import type { Directory } from './directory.ts'
 import type { MessageLog } from './log.ts'
+import type { Revocations } from './revocations.ts'
 import type { Shelf } from './shelf.ts'
 import type { Tickets } from './tickets.ts'
 
@@ -74,6 +75,7 @@ export interface Backend {
   /** What all instances share for a while; absent where there is one. */
   readonly shelf?: Shelf
   readonly tickets: Tickets
+  readonly revocations: Revocations
   /**
    * Waits until the backend can be used. MUST be called once, before anybody comes in; absent: it can be used at once.
    * Rejects with a line for the operator.

@@ -3,6 +3,7 @@ import type { CursorClock } from '../../../core/cursor-clock.ts'
 import type { Answers } from './answers.ts'
 import type { SqliteMessageLog } from './message-log.ts'
 import type { DevicePositions } from './positions.ts'
+import type { StoredRevocations } from './revocations.ts'
 import type { StoredRoomStates } from './room-states.ts'
 import type { Topics } from './topics.ts'
 import type { Trimmer } from './trimmer.ts'
@@ -16,6 +17,7 @@ export interface MaintenanceParts {
   readonly answers: Answers
   readonly positions: DevicePositions
   readonly states: StoredRoomStates
+  readonly revocations: StoredRevocations
   readonly horizonMs: number
   /** Milliseconds from one step to the next. */
   readonly everyMs: number
@@ -48,11 +50,12 @@ export class Maintenance {
   }
 
   private step(): void {
-    const { answers, log, positions, states, wallMs } = this.parts
+    const { answers, log, positions, revocations, states, wallMs } = this.parts
     log.inBackground(() => {
       answers.prune(wallMs())
       positions.forget()
       states.drop()
+      revocations.drop()
       this.walk()
     })
     this.idleSteps = log.head() === this.head ? this.idleSteps + 1 : 0

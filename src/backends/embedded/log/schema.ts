@@ -52,6 +52,15 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX room_states_by_vacated ON room_states (vacated);
   `,
+  `
+  -- Tokens that were taken back, and until when that must be remembered.
+  CREATE TABLE revocations (
+    scope TEXT PRIMARY KEY,
+    issued_before INTEGER NOT NULL,
+    until INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX revocations_by_until ON revocations (until);
+  `,
 ]
 
 /** @throws StoreError where the file is somebody else's, or of a version that does not exist yet. */

@@ -1,4 +1,4 @@
-/** The embedded store: one SQLite file with the message log and the rooms' states, for one process. */
+/** The embedded store: one SQLite file with the message log, the rooms' states and revocations, for one process. */
 
 import type { Database } from 'bun:sqlite'
 import { mkdirSync } from 'node:fs'
@@ -7,6 +7,7 @@ import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
 import type { RoomStates } from '../../../core/ports/backend.ts'
 import type { MessageLog } from '../../../core/ports/log.ts'
+import type { Revocations } from '../../../core/ports/revocations.ts'
 import { Answers } from './answers.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { Found } from './continuity.ts'
@@ -16,6 +17,7 @@ import { Maintenance } from './maintenance.ts'
 import { SqliteMessageLog } from './message-log.ts'
 import { Messages } from './messages.ts'
 import { DevicePositions } from './positions.ts'
+import { StoredRevocations } from './revocations.ts'
 import { StoredRoomStates } from './room-states.ts'
 import { beginRun, endRun, lookAt, type Run } from './run.ts'
 import { StoreError } from './store-error.ts'
@@ -47,6 +49,7 @@ export interface StoreOptions {
 export interface Store {
   readonly messages: MessageLog
   readonly states: RoomStates
+  readonly revocations: Revocations
   /** Writes what is waiting, marks a clean end and gives the file free. Can be called again. */
   close(): Promise<void>
 }
@@ -109,6 +112,7 @@ function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefin
   const answers = new Answers(db, options.idempotencyMs, monotonic)
   const positions = new DevicePositions({ db, wallMs, enqueue, horizonMs })
   const states = new StoredRoomStates({ db, wallMs, enqueue, maxStateBytes })
+  const revocations = new StoredRevocations({ db, wallMs, enqueue })
   const sync = onDisk && durability === 'full' ? new WalSync(path) : undefined
   const checkpointer = onDisk
     ? new Checkpointer({ db, path, log, pause: () => writer.pause(), resume: () => writer.resume() })
@@ -143,6 +147,7 @@ function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefin
     answers,
     positions,
     states,
+    revocations,
     horizonMs,
     everyMs: options.housekeepingMs ?? HOUSEKEEPING_MS,
   })
@@ -167,7 +172,7 @@ function assemble(options: StoreOptions, db: Database, lock: StoreLock | undefin
     }
   }
 
-  return { messages, states, close: () => messages.close() }
+  return { messages, states, revocations, close: () => messages.close() }
 }
 
 function makeFolder(folder: string): void {
