@@ -358,6 +358,8 @@ describe('the directory on a bad day', () => {
     await until(async () => (await one.directory.count('lobby')) === 2)
     expect(await one.directory.connectionsIn('lobby')).toBe(2)
     expect((await one.directory.find(bob.connectionId))?.instance).toBe(two.name)
+    // Nobody was told that they had gone: a cluster that tells of everybody's coming is a storm, and tells what is known.
+    expect([...one.passages, ...two.passages]).toEqual([])
   }, 15_000)
 
   test('is written anew where another run of Redis may lack some of it, though the lease is there', async () => {

@@ -22,7 +22,7 @@ import { Lease } from './lease.ts'
 import { Lists } from './lists.ts'
 import { OwedLeaves } from './owed-leaves.ts'
 import { leavesOf } from './passages.ts'
-import { ENTER, LEAVE, LIST, LOST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
+import { BACK, ENTER, LEAVE, LIST, LOST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
 import { Sweeper } from './sweeper.ts'
 
 export interface RedisDirectoryOptions {
@@ -330,6 +330,7 @@ export class RedisDirectory implements Directory, Attendances {
   private async restore(): Promise<void> {
     this.releasing.clear()
     await this.bringIn([...this.seats.values()])
+    await this.lease.runOnce(BACK, [])
     await this.strangers()
     if (this.releasing.size > 0) queueMicrotask(() => void this.flush())
   }

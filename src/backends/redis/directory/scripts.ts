@@ -6,7 +6,7 @@
  * connections by age; `a:ADDRESS` its connections; `connections` all by age; `users` all that have one; `m:ROOM` the users
  * in it by when they came; `d:ROOM` how many connections each has there, with his name, and under no name how many of all
  * have a place;
- * `rooms` all that have somebody.
+ * `rooms` all that have somebody; `swept` the instances that were taken for dead and are not known to be back, by when.
  *
  * ARGV begins with the prefix, the instance and its lease. A script of an instance whose lease is over does nothing and
  * answers `lost`: others may have taken its connections out, and it has to bring them in again before it acts.
@@ -17,6 +17,9 @@ import { Script } from '../script.ts'
 export const LOST = 'lost'
 /** What a script answers for a connection that Redis does not know: it was evicted, or has ended. */
 export const UNSEATED = 'unseated'
+
+/** Milliseconds in which an instance that was taken for dead may come back: longer than any process stands still. */
+const SWEPT_MS = 86_400_000
 
 const HEAD = `
 local prefix, instance, lease = ARGV[1], ARGV[2], ARGV[3]
@@ -193,7 +196,8 @@ return 1
 /**
  * Brings a connection in again after the lease was lost, with its rooms, where the limits still allow it.
  * ARGV: head; connection, user, device, address; limits per user, per address, in total; name; record; rooms.
- * Answers 0 where it has lost its place; else 1, and room, participants of those to which the user has come back.
+ * Answers 0 where it has lost its place; else 1, and room, participants of those to which the user has come back for others:
+ * they were told of leaves only where the instance was swept, and not where Redis has lost its data.
  */
 export const RETURN = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
@@ -205,10 +209,11 @@ if place[1] ~= instance then
   seat(connection, user, device, address, text(now))
 end
 redis.call('HSET', key('c:', connection), 'j', ARGV[12])
+local swept = redis.call('ZSCORE', prefix .. 'swept', instance)
 local answer = { 1 }
 for i = 13, #ARGV do
   local count, changed = enter(connection, user, ARGV[11], ARGV[i])
-  if changed == 1 then
+  if changed == 1 and swept then
     answer[#answer + 1] = ARGV[i]
     answer[#answer + 1] = text(count)
   end
@@ -270,10 +275,20 @@ if not connection then
   redis.call('ZREM', prefix .. 'instances', dead)
   return { -1 }
 end
+redis.call('ZADD', prefix .. 'swept', text(now), dead)
+redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS * 1000}))
+redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
 local known = redis.call('HGETALL', key('c:', connection))
 local passages = leaveAll(connection)
 unseat(connection, dead)
 return { redis.call('SCARD', key('o:', dead)), connection, known, passages }
+`)
+
+/** ARGV: head. The instance is back, with all its connections. */
+export const BACK = new Script(`${HEAD}
+if not held() then return '${LOST}' end
+redis.call('ZREM', prefix .. 'swept', instance)
+return 'done'
 `)
 
 /** ARGV: head. The instance ends: it has no connection any more. */
