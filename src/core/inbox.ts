@@ -10,6 +10,8 @@ export interface InboxStart {
   readonly cursor: number
   /** One of the user's devices acknowledged up to there; else it is right before the oldest that is kept. */
   readonly known: boolean
+  /** The log does not know the device yet. */
+  readonly isNew: boolean
 }
 
 export class Inbox {
@@ -25,36 +27,37 @@ export class Inbox {
   startOf(session: Session): MaybePromise<InboxStart> {
     return whenReady(this.log.positions(session.userId, session.deviceId), ({ own, newest }) => {
       const known = own ?? newest
-      if (known !== undefined) return { cursor: known, known: true }
-      return whenReady(this.oldest(session), (cursor) => ({ cursor, known: false }))
+      const isNew = own === undefined
+      if (known !== undefined) return { cursor: known, known: true, isNew }
+      return whenReady(this.oldest(session), (cursor) => ({ cursor, known: false, isNew }))
     })
   }
 
   /**
    * Notes that a device is there: from its first connect on it has a position of its own.
    * @param brought the position that the client named, and with it acknowledges, unless it does that explicitly.
+   * @param start what {@link startOf} has answered, where it was asked.
    */
-  async begin(session: Session, brought: number | undefined): Promise<void> {
+  async begin(session: Session, brought: number | undefined, start: InboxStart | undefined): Promise<void> {
     if (!session.durableDevice) return
     if (brought !== undefined && !session.explicitAck) {
       this.acknowledge(session, brought)
       return
     }
     const live = this.catchUp.positionOf(session)
-    const { cursor } = await this.startOf(session)
+    const { cursor, isNew } = start ?? (await this.startOf(session))
     // With nothing to read it is level: a position that grows old would be taken for one from which something is missing.
     const waiting = await this.log.count(userLog(session.userId), cursor)
-    await this.place(session, waiting === 0 ? live : cursor)
+    await this.place(session, waiting === 0 ? live : cursor, isNew)
   }
 
   /** Gives a device its place. One that is new must keep it whatever happens next. */
-  private async place(session: Session, cursor: number): Promise<void> {
-    const { userId, deviceId } = session
-    const { own } = await this.log.positions(userId, deviceId)
-    if (own !== undefined) {
+  private async place(session: Session, cursor: number, isNew: boolean): Promise<void> {
+    if (!isNew) {
       this.acknowledge(session, cursor)
       return
     }
+    const { userId, deviceId } = session
     try {
       await this.log.introduce(userId, deviceId, cursor)
     } catch {

@@ -8,7 +8,7 @@ import type { Application } from './application.ts'
 import type { CatchUp, Plan, Source } from './catch-up.ts'
 import { type Clock, toTimestamp } from './clock.ts'
 import type { Delivery } from './delivery.ts'
-import type { Inbox } from './inbox.ts'
+import type { Inbox, InboxStart } from './inbox.ts'
 import { announcedLimits } from './limits.ts'
 import type { DeliveryLine } from './line.ts'
 import type { Kept } from './resumable.ts'
@@ -77,10 +77,11 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   let sources: Source[]
   let plan: Plan
   try {
-    sources = await sourcesOf(hub, session, start, outcomes)
+    const inbox = start.cursor === undefined ? await hub.inbox.startOf(session) : undefined
+    sources = sourcesOf(hub, inbox, start, outcomes)
     plan = await hub.catchUp.plan(session, sources)
     hub.catchUp.begin(session, plan)
-    await hub.inbox.begin(session, start.cursor)
+    await hub.inbox.begin(session, start.cursor, inbox)
   } catch (error) {
     // Nobody would take a session that is refused out of rooms to which it is not subscribed.
     for (const outcome of outcomes) if ('entry' in outcome) hub.rooms.abandon(session, outcome.entry)
@@ -108,16 +109,16 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
 }
 
 /** What the session is read before it goes live: its inbox, and the rooms that keep history if it brought a position. */
-async function sourcesOf(
+function sourcesOf(
   hub: OpeningHub,
-  session: Session,
+  inbox: InboxStart | undefined,
   { cursor, former }: Start,
   outcomes: readonly Outcome[],
-): Promise<Source[]> {
+): Source[] {
   const sources: Source[] = []
-  if (hub.config.inbox.max_messages > 0) {
-    const start = cursor === undefined ? await hub.inbox.startOf(session) : { cursor, known: true }
-    sources.push({ room: undefined, from: start.cursor, judged: start.known })
+  const from = cursor ?? inbox?.cursor
+  if (hub.config.inbox.max_messages > 0 && from !== undefined) {
+    sources.push({ room: undefined, from, judged: inbox?.known ?? true })
   }
   if (cursor === undefined) return sources
   for (const outcome of outcomes) {
