@@ -4,6 +4,7 @@ import type { Hub } from '../core/hub.ts'
 import { Idempotency } from '../core/idempotency.ts'
 import type { MaybePromise } from '../core/maybe-promise.ts'
 import type { Published, Recipient } from '../core/publication.ts'
+import { SharedAnswers } from '../core/shared-answers.ts'
 import type { Admin } from './admin-guard.ts'
 import type { ReadPublication } from './publication.ts'
 
@@ -17,10 +18,14 @@ export class BackendPublisher {
   private readonly hub: Hub
   /** The answers to publications that asked clients: a retry must not ask them again. */
   private readonly asked: Idempotency<Publishing>
+  /** The same of other instances. */
+  private readonly askedElsewhere: SharedAnswers<Publishing>
 
   constructor(hub: Hub) {
     this.hub = hub
-    this.asked = new Idempotency(hub.clock, hub.config.store.idempotency_ms)
+    const { idempotency_ms } = hub.config.store
+    this.asked = new Idempotency(hub.clock, idempotency_ms)
+    this.askedElsewhere = new SharedAnswers(hub.backend.shelf, idempotency_ms)
   }
 
   publish(admin: Admin, { frame, to, idempotencyKey, ackTimeoutMs }: ReadPublication): Promise<Publishing> {
@@ -38,7 +43,8 @@ export class BackendPublisher {
         if (ackTimeoutMs === undefined) return publish()
         if (key === undefined) return this.ask(ackTimeoutMs, publish)
         this.asked.sweep()
-        return this.asked.once('', key, () => this.ask(ackTimeoutMs, publish))
+        const ask = () => this.ask(ackTimeoutMs, publish)
+        return this.asked.once('', key, () => this.askedElsewhere.once(key, ackTimeoutMs, ask))
       },
       ({ id, cursor, online, missing }) => ({
         id,

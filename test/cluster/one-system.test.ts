@@ -198,6 +198,21 @@ describe('an event that wants answers', () => {
     }
   })
 
+  // The other instance asked again, in vain, and said that everybody's answer was missing.
+  test('is asked once for each key, whichever instance is tried', async () => {
+    const { alice } = names()
+    await using client = await two.connect({ user: alice })
+    const body = { to: { user_id: alice }, type: 'question', ack: { timeout_ms: 5000 }, idempotency_key: alice }
+    const ask = async (server: TestServer) => (await told(server.url, 'POST', '/realtime/publish', { body })).body
+    const asking = [ask(one), ask(two)]
+    const { ack_id } = await client.next('question')
+    client.send({ type: 'ack', payload: { correlation_id: ack_id, result: 'yes' } })
+    const [first, ...again] = [...(await Promise.all(asking)), await ask(one), await ask(two)]
+    expect(first).toMatchObject({ online: 1, missing: 0, acks: [{ connection_id: idOf(client), result: 'yes' }] })
+    for (const answer of again) expect(answer).toEqual(first)
+    expect(types(await client.received())).toEqual([])
+  })
+
   test('counts who has not answered', async () => {
     const { alice } = names()
     await using client = await two.connect({ user: alice })
