@@ -220,7 +220,15 @@ export class Hub {
     })
     const { errands, peers } = this
     this.disconnects = new Disconnects({ registry, directory, peers, end })
-    this.shedding = new Shedding({ clock, registry, close, peers, errands, windowMs: config.drain.window_ms })
+    this.shedding = new Shedding({
+      clock,
+      registry,
+      close,
+      peers,
+      errands,
+      directory,
+      windowMs: config.drain.window_ms,
+    })
     const { revoked } = this
     this.revoker = new Revoker({ clock, registry, directory, peers, store: revocations, revoked, log, end })
     this.admission = new Admission({

@@ -3,10 +3,12 @@ import { TidingsError } from '../protocol/errors.ts'
 import { type DrainDeps, shed } from './drain.ts'
 import { type Errands, NobodyThere } from './errands.ts'
 import type { Peers } from './peers.ts'
+import type { Directory } from './ports/directory.ts'
 
 export interface SheddingDeps extends DrainDeps {
   readonly peers: Peers
   readonly errands: Errands
+  readonly directory: Pick<Directory, 'instances'>
   /** Milliseconds over which the closes are spread. */
   readonly windowMs: number
 }
@@ -36,16 +38,19 @@ export class Shedding {
    * @param instance absent: this one.
    * @param fraction of its connections, up to 1.
    * @returns how many were closed.
-   * @throws TidingsError `not_found` where no such instance answers.
+   * @throws TidingsError `not_found` where there is no such instance; `unavailable`: it does not answer, or cannot be asked.
    */
   async at(instance: string | undefined, fraction: number): Promise<number> {
-    const { errands, peers } = this.deps
+    const { directory, errands, peers } = this.deps
     if (instance === undefined || instance === peers.here) return this.here(fraction, new AbortController().signal)
     try {
       return Number(await errands.send(instance, { kind: SHED, body: { fraction }, timeoutMs: this.longestMs }))
     } catch (error) {
-      if (error instanceof NobodyThere) throw new TidingsError('not_found', 'No such instance answers')
-      throw error
+      if (!(error instanceof NobodyThere)) throw error
+      const isThere = (await directory.instances()).includes(instance)
+      throw isThere
+        ? new TidingsError('unavailable', 'The instance does not answer')
+        : new TidingsError('not_found', 'There is no such instance')
     }
   }
 

@@ -258,6 +258,18 @@ describe('an operator', () => {
     expect(await told(first.url, 'GET', '/readyz')).toMatchObject({ status: 200 })
   })
 
+  test('is told of an instance that does not answer', async () => {
+    const { lobby } = names()
+    await using quiet = await apart(lobby, { config: { admin: CONFIG.admin } })
+    const [first, second] = quiet.servers as [TestServer, TestServer]
+    second.hub.peers.answer('errand', () => new Promise(() => {}))
+    const body = { fraction: 0.5, instance: second.hub.peers.here }
+    expect(await told(first.url, 'POST', '/realtime/drain', { body })).toMatchObject({
+      status: 503,
+      body: { error: { code: 'RT_009', error_code: 'unavailable', reconnect: true } },
+    })
+  })
+
   test('is told of an instance that is not there, and of a part that is none', async () => {
     const drain = async (body: object) => (await told(one.url, 'POST', '/realtime/drain', { body })).status
     expect(await drain({ fraction: 0.5, instance: 'nobody' })).toBe(404)
