@@ -283,6 +283,30 @@ describe('an instance that is gone', () => {
     expect(await one.directory.participants('lobby', 10)).toEqual([{ id: 'alice', username: undefined }])
   }, 20_000)
 
+  // An operator was told that it was disconnected, and it came back with its instance.
+  test('and comes back does not bring in again a connection whose place was taken before it was given up', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    await using proxy = await FaultProxy.start(server.url)
+    await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    const taken = (await away.connect({ userId: 'alice' })) as Session
+    const kept = (await away.connect({ userId: 'bob' })) as Session
+    for (const session of [taken, kept]) await away.join(session, 'lobby')
+    proxy.set({ refuse: true })
+    proxy.cut()
+    await one.directory.evict(taken.connectionId)
+    await expire(prefix, away.name)
+    await until(() => one.passages.length === 2)
+    expect(one.lost).toEqual([kept.connectionId])
+    proxy.heal()
+    await until(() => away.evicted.length > 0)
+    expect(away.evicted).toEqual([taken.connectionId])
+    await until(async () => (await one.directory.find(kept.connectionId)) !== undefined)
+    await until(async () => (await server.admin.exists(`${prefix}:1:c:${taken.connectionId}`)) === 0)
+    expect((await listed(one)).map(({ connectionId }) => connectionId)).toEqual([kept.connectionId])
+  }, 20_000)
+
   test('gives out no place before it has brought its connections in again', async () => {
     await using group = await processes(1)
     const { all, prefix } = group

@@ -363,6 +363,7 @@ export class RedisDirectory implements Directory, Attendances {
     const reply = answer as (string | number)[]
     if (reply[0] !== 1) {
       this.seats.delete(connectionId)
+      this.free(connectionId)
       this.listener.onEvicted(connectionId)
       return
     }

@@ -279,8 +279,14 @@ redis.call('ZADD', prefix .. 'swept', text(now), dead)
 redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS * 1000}))
 redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
 local known = redis.call('HGETALL', key('c:', connection))
+local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
 local passages = leaveAll(connection)
 unseat(connection, dead)
+-- If the instance is back after all, it must not bring in again who has lost his place.
+if vacated then
+  redis.call('HSET', key('c:', connection), 'x', '1')
+  redis.call('PEXPIRE', key('c:', connection), ${SWEPT_MS})
+end
 return { redis.call('SCARD', key('o:', dead)), connection, known, passages }
 `)
 
