@@ -4,6 +4,7 @@
  *
  *   bun run bench                                  every case, five rounds
  *   bun run bench -- --only fanout,echo --rounds 3 cases by name, or by the beginning of one
+ *   bun run bench -- --cluster                     instances that share a Redis; `redis-server` has to be installed
  *   bun run bench -- --quick                       shorter cases, two rounds: to see that it works, not to quote
  *   bun run bench -- --json out.json               every figure of every round as well
  *   bun run bench -- --table docs/benchmarks.md    the figures into that document
@@ -27,13 +28,14 @@ import { existsSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Case, Measured, Side, Transport } from './bench/case.ts'
-import { selectCases } from './bench/cases.ts'
-import { LIFTED, ROOT, runLoad, type Server, startBaseline, startTidings } from './bench/processes.ts'
+import type { Case, Deployment, Measured, Side, Transport } from './bench/case.ts'
+import { CASES, CLUSTER_CASES, selectCases } from './bench/cases.ts'
+import { alone, type Running, startSide } from './bench/deployments.ts'
+import { LIFTED, ROOT, runLoad, startBaseline } from './bench/processes.ts'
 import { BASELINE, linesOf, printCase, type Rounds, TIDINGS } from './bench/report.ts'
 import { type Found, withFigures } from './bench/table.ts'
 import { catchTemplates } from './bench/templates.ts'
-import { PINNED, SERVER_CORE } from './bench/usage.ts'
+import { PINNED } from './bench/usage.ts'
 
 const { values: options } = parseArgs({
   args: Bun.argv.slice(2),
@@ -45,14 +47,17 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     source: { type: 'boolean', default: false },
     binary: { type: 'string', default: join(ROOT, 'dist', 'tidings') },
+    cluster: { type: 'boolean', default: false },
   },
 })
 
 const rounds = Number(options.rounds ?? (options.quick ? 2 : 5))
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new Error(`--rounds takes a whole number from 1 on, not ${options.rounds}`)
-const cases = selectCases(options.only.split(',').filter((name) => name !== ''))
-const core = PINNED ? SERVER_CORE : null
+const cases = selectCases(
+  options.only.split(',').filter((name) => name !== ''),
+  options.cluster ? CLUSTER_CASES : CASES,
+)
 const secret = crypto.randomUUID() + crypto.randomUUID()
 const command = options.source ? [process.execPath, join(ROOT, 'src', 'main.ts')] : [options.binary]
 
@@ -60,7 +65,9 @@ await builtWhereMissing()
 const about = await describe()
 for (const [name, value] of Object.entries(about)) console.log(`${name.padEnd(10)} ${value}`)
 
-const templates = await withServer(startTidings(command, secret), ({ port }) => catchTemplates(port, secret))
+const templates = await against(startSide(command, secret, { name: TIDINGS }), ({ servers }) =>
+  catchTemplates(servers[0]?.port ?? 0, secret),
+)
 const report: Record<string, unknown>[] = []
 const tables: Found[] = []
 const failures: string[] = []
@@ -92,8 +99,18 @@ async function measure(each: Case): Promise<Rounds> {
   const found: Rounds = new Map(sides.map(({ name }) => [name, [] as Measured[]]))
   for (let round = 0; round < Math.min(rounds, each.maxRounds ?? rounds); round++) {
     for (const { name, start, query, transport } of sides) {
-      const measured = await withServer(start(), ({ port, pid }) =>
-        runLoad({ case: each.name, role: 'run', port, pid, secret, quick: options.quick, query, transport, core }),
+      const measured = await against(start(), ({ servers, redis, cores }) =>
+        runLoad({
+          case: each.name,
+          role: 'run',
+          servers,
+          redis,
+          cores,
+          secret,
+          quick: options.quick,
+          query,
+          transport,
+        }),
       )
       found.get(name)?.push(measured)
     }
@@ -103,33 +120,38 @@ async function measure(each: Case): Promise<Rounds> {
 
 interface Contender {
   name: string
-  start: () => Promise<Server>
+  start: () => Promise<Running>
   query: string
   transport: Transport
 }
 
 function besideBareBun(each: Case): Contender[] {
   const transport = 'websocket'
-  const bare = { name: BASELINE, start: () => startBaseline(templates), query: '', transport } as const
+  const bare = { name: BASELINE, start: () => alone(startBaseline(templates)), query: '', transport } as const
   return [
     bare,
-    { name: TIDINGS, start: () => startTidings(command, secret, each.flags), query: '', transport },
+    {
+      name: TIDINGS,
+      start: () => startSide(command, secret, { name: TIDINGS, flags: each.flags ?? [] }),
+      query: '',
+      transport,
+    },
     ...Object.entries(each.variants ?? {}).map(([name, query]) => ({ ...bare, name, query })),
   ]
 }
 
 function amongOurselves(sides: readonly Side[]): Contender[] {
-  return sides.map(({ name, flags, transport = 'websocket' }) => ({
-    name,
-    start: () => startTidings(command, secret, flags),
+  return sides.map((side) => ({
+    name: side.name,
+    start: () => startSide(command, secret, side),
     query: '',
-    transport,
+    transport: side.transport ?? 'websocket',
   }))
 }
 
-async function withServer<T>(starting: Promise<Server>, use: (server: Server) => Promise<T>): Promise<T> {
-  await using server = await starting
-  return await use(server)
+async function against<T>(starting: Promise<Running>, use: (deployment: Deployment) => Promise<T>): Promise<T> {
+  await using running = await starting
+  return await use(running)
 }
 
 async function builtWhereMissing(): Promise<void> {

@@ -29,9 +29,27 @@ export interface Side {
   flags?: string[]
   /** How clients receive. Default `websocket`. */
   transport?: Transport
+  /** So many instances share a Redis of their own. Absent: one process with a store of its own. */
+  instances?: number
 }
 
 export type Transport = 'websocket' | 'sse'
+
+/** Where a process is reached, and which one it is: for its processor time and memory. */
+export interface Endpoint {
+  readonly port: number
+  readonly pid: number
+}
+
+/** What a case runs against. */
+export interface Deployment {
+  /** The server; of a cluster every instance. */
+  readonly servers: readonly Endpoint[]
+  /** What a cluster shares. */
+  readonly redis: Endpoint | undefined
+  /** The cores that all of this runs on; none: it is not bound to any. */
+  readonly cores: readonly number[]
+}
 
 /**
  * One thing to measure. `run` is called in a load process of its own, once per side and round, against a server that

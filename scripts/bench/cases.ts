@@ -1,4 +1,7 @@
 import type { Case } from './case.ts'
+import { clusterBystander } from './cases/cluster-bystander.ts'
+import { clusterLatency } from './cases/cluster-latency.ts'
+import { clusterEphemeral, clusterStored, clusterStoredAndTold } from './cases/cluster-publishes.ts'
 import { connects } from './cases/connects.ts'
 import { deliveries } from './cases/deliveries.ts'
 import { echo } from './cases/echo.ts'
@@ -11,7 +14,7 @@ import { replay } from './cases/replay.ts'
 import { rooms } from './cases/rooms.ts'
 import { storedDeliveries, storedFanout } from './cases/stored-fanout.ts'
 
-/** All cases, in the order of the report. A new one is a file in cases/ and a line here. */
+/** All cases of one process, in the order of the report. A new one is a file in cases/ and a line here. */
 export const CASES: readonly Case[] = [
   fanoutThousand,
   fanoutTenThousand,
@@ -32,22 +35,31 @@ export const CASES: readonly Case[] = [
   sseMemory,
 ]
 
-export function findCase(name: string): Case {
-  const found = CASES.find((each) => each.name === name)
+/** Those of instances that share a Redis. */
+export const CLUSTER_CASES: readonly Case[] = [
+  clusterLatency,
+  clusterStored,
+  clusterStoredAndTold,
+  clusterEphemeral,
+  clusterBystander,
+]
+
+export function findCase(name: string, among: readonly Case[] = [...CASES, ...CLUSTER_CASES]): Case {
+  const found = among.find((each) => each.name === name)
   if (found === undefined)
-    throw new Error(`no case is called ${name}; there are ${CASES.map((c) => c.name).join(', ')}`)
+    throw new Error(`no case is called ${name}; there are ${among.map((c) => c.name).join(', ')}`)
   return found
 }
 
 /** The cases that `--only` names: a whole name, or a beginning (`fanout` is both fan-outs). None given: all. */
-export function selectCases(only: readonly string[]): Case[] {
-  if (only.length === 0) return [...CASES]
+export function selectCases(only: readonly string[], among: readonly Case[] = CASES): Case[] {
+  if (only.length === 0) return [...among]
   const chosen = new Set<Case>()
   for (const name of only) {
-    const exact = CASES.filter((each) => each.name === name)
-    const matching = exact.length > 0 ? exact : CASES.filter((each) => each.name.startsWith(name))
-    if (matching.length === 0) findCase(name)
+    const exact = among.filter((each) => each.name === name)
+    const matching = exact.length > 0 ? exact : among.filter((each) => each.name.startsWith(name))
+    if (matching.length === 0) findCase(name, among)
     for (const each of matching) chosen.add(each)
   }
-  return CASES.filter((each) => chosen.has(each))
+  return among.filter((each) => chosen.has(each))
 }

@@ -30,7 +30,7 @@ export interface Echoes extends Measured {
  * server's delay.
  */
 export async function echoes(load: Load, duration: () => Promise<unknown>): Promise<Echoes> {
-  const { pid } = load.task
+  const { pid } = load.server
   const clients = await load.open(CONNECTIONS)
   const ping = clientFrame(pingFrame())
   /** Of the unanswered pings of a client, oldest first. */

@@ -3,24 +3,19 @@
  * Whatever is done per frame here is done some million times a second: keep it to a few loads and a counter.
  */
 
-import type { Measured, Transport } from './case.ts'
+import type { Deployment, Endpoint, Measured, Transport } from './case.ts'
 import { Client } from './client.ts'
 import { ACK } from './frames.ts'
 import { Publisher } from './publisher.ts'
 import { signToken } from './tokens.ts'
-import { busySeconds, cpuSeconds } from './usage.ts'
+import { busySeconds, cpuSeconds, LOAD_CORE } from './usage.ts'
 
 /** What the load process is told, as JSON in its first argument. */
-export interface Task {
+export interface Task extends Deployment {
   case: string
   role: 'run' | 'assist'
-  port: number
-  /** The server's process, for its processor time and memory. */
-  pid: number
   secret: string
   quick: boolean
-  /** The core that is the server's own, if it has one. A load process bound to a core sees no other, so it is told. */
-  core: number | null
   /** Added to the query of every handshake. */
   query: string
   /** How clients receive, where a case does not say. */
@@ -33,6 +28,8 @@ export interface OpenOptions {
   /** Handshakes at a time. */
   window?: number
   transport?: Transport
+  /** Which of the servers they connect to. Default: the first. */
+  server?: Endpoint
   /** Where everybody resumes from. */
   cursor?: number
 }
@@ -57,8 +54,8 @@ export class Load {
   /** Called after everything that one read gave, so that a case can answer it with one write. */
   onChunk: (client: Client) => void = ignore
 
-  /** Shares of a core during `measure`, and its length. `others_cpu`: of the server's core, by neither of us. */
-  readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0, others_cpu: 0 }
+  /** Cores in use during `measure`, and its length. `others_cpu`: of the servers' cores, by none of us. */
+  readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0, redis_cpu: 0, others_cpu: 0 }
   #users = 0
   #reject: (error: Error) => void = ignore
   readonly #failed: Promise<never>
@@ -69,6 +66,13 @@ export class Load {
       this.#reject = reject
     })
     this.#failed.catch(ignore)
+  }
+
+  /** The server; of a cluster the first instance. */
+  get server(): Endpoint {
+    const [first] = this.task.servers
+    if (first === undefined) throw new Error('there is no server')
+    return first
   }
 
   /** Takes the first figure in a full run, the second in a quick one. */
@@ -101,10 +105,11 @@ export class Load {
   /** Opens clients, each a user and device of its own, and waits for every `welcome`. */
   open(count: number, options: OpenOptions = {}): Promise<Client[]> {
     const transport = options.transport ?? this.task.transport
+    const { server = this.server } = options
     const requests = Array.from({ length: count }, (_, i) =>
-      this.#request(transport, options.rooms?.(i) ?? [], options),
+      this.#request(transport, options.rooms?.(i) ?? [], server, options),
     )
-    return this.until(this.#openAll(requests, transport, options.window ?? OPEN_WINDOW), `${count} welcomes`)
+    return this.until(this.#openAll(requests, transport, server, options.window ?? OPEN_WINDOW), `${count} welcomes`)
   }
 
   /**
@@ -142,25 +147,30 @@ export class Load {
 
   /** Runs the measured part and notes what it cost both processes. */
   async measure<T>(part: () => Promise<T>, what: string): Promise<T> {
-    const load = process.cpuUsage()
-    const server = cpuSeconds(this.task.pid)
-    const busy = this.#busySeconds()
+    const before = this.#used()
     const start = performance.now()
     const result = await this.until(part(), what)
     const seconds = (performance.now() - start) / 1000
-    const { user, system } = process.cpuUsage(load)
-    this.usage.seconds = seconds
-    this.usage.load_cpu = (user + system) / 1e6 / seconds
-    this.usage.server_cpu = (cpuSeconds(this.task.pid) - server) / seconds
-    this.usage.others_cpu = (this.#busySeconds() - busy) / seconds - this.usage.server_cpu
+    const after = this.#used()
+    const { usage } = this
+    usage.seconds = seconds
+    usage.load_cpu = (after.load - before.load) / seconds
+    usage.server_cpu = (after.server - before.server) / seconds
+    usage.redis_cpu = (after.redis - before.redis) / seconds
+    const ours = usage.server_cpu + usage.redis_cpu + (this.task.cores.includes(LOAD_CORE) ? usage.load_cpu : 0)
+    usage.others_cpu = (after.busy - before.busy) / seconds - ours
     return result
   }
 
   /** What `measure` noted, and the server's time for each of the `operations` that the case counted. */
   cost(measured: Measured): Measured {
     const { operations } = measured
-    if (typeof operations !== 'number') return { ...this.usage }
-    return { ...this.usage, server_us: (1e6 * this.usage.server_cpu * this.usage.seconds) / operations }
+    const { redis_cpu, server_cpu, seconds, ...usage } = this.usage
+    const inCluster = this.task.redis !== undefined
+    const found: Measured = { ...usage, seconds, server_cpu, ...(inCluster && { redis_cpu }) }
+    if (typeof operations !== 'number') return found
+    const each = (cores: number): number => (1e6 * cores * seconds) / operations
+    return { ...found, server_us: each(server_cpu), ...(inCluster && { redis_us: each(redis_cpu) }) }
   }
 
   /**
@@ -187,12 +197,19 @@ export class Load {
     }
   }
 
-  /** How long the server's core has worked for anybody. */
-  #busySeconds(): number {
-    return this.task.core === null ? Number.NaN : busySeconds(this.task.core)
+  /** Seconds of processor time until now: ours, the servers', Redis', and what their cores have worked for anybody. */
+  #used() {
+    const { cores, redis, servers } = this.task
+    const { user, system } = process.cpuUsage()
+    return {
+      load: (user + system) / 1e6,
+      server: servers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
+      redis: redis === undefined ? 0 : cpuSeconds(redis.pid),
+      busy: cores.length === 0 ? Number.NaN : cores.reduce((sum, core) => sum + busySeconds(core), 0),
+    }
   }
 
-  #openAll(requests: string[], transport: Transport, window: number): Promise<Client[]> {
+  #openAll(requests: string[], transport: Transport, server: Endpoint, window: number): Promise<Client[]> {
     const clients: Client[] = []
     let started = 0
     let open = 0
@@ -206,19 +223,19 @@ export class Load {
           else next()
         })
         clients.push(client)
-        this.#connect(client)
+        this.#connect(client, server)
       }
       for (let i = 0; i < window; i++) next()
     })
   }
 
-  #connect(client: Client): void {
-    Bun.connect({ hostname: '127.0.0.1', port: this.task.port, data: client, socket: HANDLERS }).catch((error) => {
+  #connect(client: Client, { port }: Endpoint): void {
+    Bun.connect({ hostname: '127.0.0.1', port, data: client, socket: HANDLERS }).catch((error) => {
       this.fail(`connecting client ${client.index}: ${error}`)
     })
   }
 
-  #request(transport: Transport, rooms: string[], { cursor }: OpenOptions): string {
+  #request(transport: Transport, rooms: string[], { port }: Endpoint, { cursor }: OpenOptions): string {
     const n = `${this.task.role === 'assist' ? 'a' : 'u'}${String(this.#users++).padStart(5, '0')}`
     const token = signToken(this.task.secret, { user_id: n, device_id: `d-${n}` })
     const query = new URLSearchParams(this.task.query)
@@ -226,7 +243,7 @@ export class Load {
     if (cursor !== undefined) query.set('cursor', String(cursor))
     return [
       `GET ${PATHS[transport]}${query.size > 0 ? `?${query}` : ''} HTTP/1.1`,
-      `Host: 127.0.0.1:${this.task.port}`,
+      `Host: 127.0.0.1:${port}`,
       ...HEADERS[transport],
       `Authorization: Bearer ${token}`,
       '\r\n',

@@ -30,6 +30,8 @@ const LOAD_SATURATED = 0.9
 
 /** Every case that counts its operations has it: the figure that a busy machine changes least. */
 const SERVER_TIME: Metric = { key: 'server_us', title: "server's time per operation", unit: 'us', better: 'less' }
+/** The same of a cluster, beside that of its instances together. */
+const REDIS_TIME: Metric = { key: 'redis_us', title: "Redis' time per operation", unit: 'us', better: 'less' }
 
 /** Above this share of the server's core, taken by strangers, a rate or a latency says little. */
 const OTHERS_NOISY = 0.05
@@ -37,8 +39,8 @@ const OTHERS_NOISY = 0.05
 /** The lines of a case. A percentile is taken from the samples of all rounds; its quartiles are the rounds' own. */
 export function linesOf(measured: Case, rounds: Rounds): Line[] {
   const { reference, own } = sidesOf(measured)
-  const counted = [...rounds.values()].some((results) => results.some((result) => 'server_us' in result))
-  return [...measured.metrics, ...(counted ? [SERVER_TIME] : [])].map((metric) => {
+  const costs = [SERVER_TIME, REDIS_TIME].filter(({ key }) => hasKey(rounds, key))
+  return [...measured.metrics, ...costs].map((metric) => {
     const sides: Record<string, Summary> = {}
     for (const [side, results] of rounds) {
       const values = results.map((result) => figure(result[metric.key], metric))
@@ -49,13 +51,22 @@ export function linesOf(measured: Case, rounds: Rounds): Line[] {
     const line: Line = { metric, sides }
     const ours = sides[own]?.median
     const theirs = reference === own ? undefined : sides[reference]?.median
-    if (ours !== undefined && theirs !== undefined) line.ratio = speedRatio(ours, theirs, metric.better)
+    if (isFigure(ours) && isFigure(theirs)) line.ratio = speedRatio(ours, theirs, metric.better)
     if (metric.target !== undefined && ours !== undefined) {
       const met = isMet(metric.target, ours, theirs, line.ratio)
       if (met !== undefined) line.met = met
     }
     return line
   })
+}
+
+function hasKey(rounds: Rounds, key: string): boolean {
+  return [...rounds.values()].some((results) => results.some((result) => key in result))
+}
+
+/** Whether a side has found the figure: one may have no such thing. */
+function isFigure(value: number | undefined): value is number {
+  return value !== undefined && Number.isFinite(value)
 }
 
 function isMet(
@@ -108,9 +119,12 @@ function verdictOf(metric: Metric, ratio: number | undefined, met: boolean | und
 /** What the run cost both processes, and how long its frames were. */
 function costOf(results: readonly Measured[]): string {
   const [load, server] = [middle(results, 'load_cpu'), middle(results, 'server_cpu')]
-  const parts = [`server ${percent(server)} of its core, load ${percent(load)} of its own`]
-  const others = middle(results, 'others_cpu')
-  if (Number.isFinite(others)) parts.push(`others ${percent(others)} of the server's`)
+  const [redis, others] = [middle(results, 'redis_cpu'), middle(results, 'others_cpu')]
+  const parts = Number.isFinite(redis)
+    ? [`of one core: instances ${percent(server)}, Redis ${percent(redis)}, load ${percent(load)}`]
+    : [`server ${percent(server)} of its core, load ${percent(load)} of its own`]
+  if (Number.isFinite(others))
+    parts.push(`others ${percent(others)}${Number.isFinite(redis) ? '' : " of the server's"}`)
   const bytes = middle(results, 'frame_bytes')
   if (Number.isFinite(bytes)) parts.push(`frames of ${bytes} bytes`)
   return parts.join('; ')

@@ -1,6 +1,6 @@
 /** What a process has used, as the kernel counts it. Linux only: the bench is. */
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export const SERVER_CORE = 0
 export const LOAD_CORE = 1
@@ -16,6 +16,14 @@ export function cpuSeconds(pid: number): number {
   // The name in parentheses may hold spaces: fields are counted from its end, where the third one begins.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Milliseconds of processor time of a process' threads that are there now, to the microsecond; see proc_pid_schedstat(5). */
+export function processorMs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
+    const [spent] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')
+    return sum + Number(spent) / 1e6
+  }, 0)
 }
 
 /** Seconds that a core has been busy, with whatever: its whole time but idle and waiting for a disk. */

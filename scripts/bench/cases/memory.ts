@@ -10,7 +10,7 @@ const FIRST = 200
 const QUIET_MS = 4000
 
 export async function perConnection(load: Load): Promise<Measured> {
-  const { pid } = load.task
+  const { pid } = load.server
   const empty = await settledResidentKiB(pid, 1000)
   await load.open(FIRST, { rooms: () => ROOMS })
   await load.settle()

@@ -6,11 +6,11 @@ import type { Load } from '../load.ts'
 import { Publisher } from '../publisher.ts'
 import { STORED_OR_NOT } from './stored-fanout.ts'
 
-const PUBLISHERS = 200
+export const PUBLISHERS = 200
 /** Messages of one publisher that are not acknowledged yet. */
-const IN_FLIGHT = 16
+export const IN_FLIGHT = 16
 /** One of so many times is kept: hundreds of thousands would tell the same. */
-const SAMPLED = 64
+export const SAMPLED = 64
 /** The rooms that one publisher writes to in turn, where there are many. */
 const ROOMS_EACH = 5
 /** Messages a second of the second part, where the server has time to spare. */
@@ -18,7 +18,7 @@ const PACE = 2000
 const PACE_EVERY_MS = 5
 
 /** A publisher and when it sent what is not acknowledged yet, oldest first: acknowledgements come in order. */
-class Sender {
+export class Sender {
   readonly asked: number[] = []
   readonly #rooms: Publisher[]
   #turn = 0
@@ -74,12 +74,12 @@ async function run(load: Load, rooms: number): Promise<Measured> {
   return { ...others, publishes: done / load.usage.seconds, operations: done, ack_ms: full, paced_ms: samples }
 }
 
-async function allAnswered(senders: readonly Sender[]): Promise<void> {
+export async function allAnswered(senders: readonly Sender[]): Promise<void> {
   while (senders.some(({ asked }) => asked.length > 0)) await Bun.sleep(10)
 }
 
 /** Messages at a fixed pace, one publisher after the other, whether they are answered or not. */
-async function paced(senders: readonly Sender[], ms: number): Promise<void> {
+export async function paced(senders: readonly Sender[], ms: number): Promise<void> {
   const started = performance.now()
   for (let turn = 0; ; ) {
     const elapsed = performance.now() - started

@@ -63,12 +63,12 @@ function loadOn(server: Server): Load {
   return new Load({
     case: '',
     role: 'run',
-    port,
-    pid,
+    servers: [{ port, pid }],
+    redis: undefined,
+    cores: [],
     secret: 'x'.repeat(32),
     quick: true,
     query: '',
     transport: 'websocket',
-    core: null,
   })
 }

@@ -1,0 +1,37 @@
+/** What a case runs against: one server with a core of its own, or a cluster that shares all cores with its load. */
+
+import { cpus } from 'node:os'
+import type { Deployment, Side } from './case.ts'
+import { type Server, startRedis, startTidings } from './processes.ts'
+import { PINNED, SERVER_CORE } from './usage.ts'
+
+export interface Running extends Deployment, AsyncDisposable {}
+
+export async function alone(starting: Promise<Server>): Promise<Running> {
+  const server = await starting
+  return {
+    servers: [server],
+    redis: undefined,
+    cores: PINNED ? [SERVER_CORE] : [],
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+/** A form of Tidings. */
+export function startSide(command: string[], secret: string, { flags = [], instances }: Side): Promise<Running> {
+  if (instances === undefined) return alone(startTidings(command, secret, flags, SERVER_CORE))
+  return startCluster(command, secret, flags, instances)
+}
+
+async function startCluster(command: string[], secret: string, flags: string[], instances: number): Promise<Running> {
+  await using started = new AsyncDisposableStack()
+  const redis = started.use(await startRedis())
+  const servers: Server[] = []
+  for (let n = 0; n < instances; n++) {
+    const shared = `--redis.url=redis://127.0.0.1:${redis.port}`
+    servers.push(started.use(await startTidings(command, secret, [shared, ...flags])))
+  }
+  const all = started.move()
+  // More processes are busy than there are cores: bound to one each, some would wait while another core is idle.
+  return { servers, redis, cores: cpus().map((_, n) => n), [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
