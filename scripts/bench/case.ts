@@ -31,6 +31,8 @@ export interface Side {
   transport?: Transport
   /** So many instances share a Redis of their own. Absent: one process with a store of its own. */
   instances?: number
+  /** So many processes on one port, under `serve --workers`, share a Redis of their own. */
+  workers?: number
 }
 
 export type Transport = 'websocket' | 'sse'
@@ -69,6 +71,6 @@ export interface Case {
   /** Flags for Tidings beyond the common ones. */
   flags?: string[]
   run(load: Load): Promise<Measured>
-  /** What `load.assistant()` runs, in one more process on the load's core. */
+  /** What `load.assistant()` and `load.helper()` run, in one more process on the load's core. */
   assist?(load: Load): Promise<Measured>
 }

@@ -13,6 +13,7 @@ import { publishesToOne, publishesToThousand } from './cases/publishes.ts'
 import { replay } from './cases/replay.ts'
 import { rooms } from './cases/rooms.ts'
 import { storedDeliveries, storedFanout } from './cases/stored-fanout.ts'
+import { workers } from './cases/workers.ts'
 
 /** All cases of one process, in the order of the report. A new one is a file in cases/ and a line here. */
 export const CASES: readonly Case[] = [
@@ -42,6 +43,7 @@ export const CLUSTER_CASES: readonly Case[] = [
   clusterStoredAndTold,
   clusterEphemeral,
   clusterBystander,
+  workers,
 ]
 
 export function findCase(name: string, among: readonly Case[] = [...CASES, ...CLUSTER_CASES]): Case {

@@ -1,9 +1,9 @@
 /** What a case runs against: one server with a core of its own, or a cluster that shares all cores with its load. */
 
 import { cpus } from 'node:os'
-import type { Deployment, Side } from './case.ts'
+import type { Deployment, Endpoint, Side } from './case.ts'
 import { type Server, startRedis, startTidings } from './processes.ts'
-import { PINNED, SERVER_CORE } from './usage.ts'
+import { childrenOf, PINNED, SERVER_CORE } from './usage.ts'
 
 export interface Running extends Deployment, AsyncDisposable {}
 
@@ -18,18 +18,23 @@ export async function alone(starting: Promise<Server>): Promise<Running> {
 }
 
 /** A form of Tidings. */
-export function startSide(command: string[], secret: string, { flags = [], instances }: Side): Promise<Running> {
-  if (instances === undefined) return alone(startTidings(command, secret, flags, SERVER_CORE))
-  return startCluster(command, secret, flags, instances)
+export function startSide(command: string[], secret: string, side: Side): Promise<Running> {
+  const { flags = [], instances, workers } = side
+  if (instances === undefined && workers === undefined) return alone(startTidings(command, secret, flags, SERVER_CORE))
+  return startCluster(command, secret, side)
 }
 
-async function startCluster(command: string[], secret: string, flags: string[], instances: number): Promise<Running> {
+async function startCluster(command: string[], secret: string, side: Side): Promise<Running> {
+  const { flags = [], instances = 1, workers } = side
   await using started = new AsyncDisposableStack()
   const redis = started.use(await startRedis())
-  const servers: Server[] = []
+  const shared = [`--redis.url=redis://127.0.0.1:${redis.port}`, ...flags]
+  const servers: Endpoint[] = []
   for (let n = 0; n < instances; n++) {
-    const shared = `--redis.url=redis://127.0.0.1:${redis.port}`
-    servers.push(started.use(await startTidings(command, secret, [shared, ...flags])))
+    const args = workers === undefined ? shared : [`--workers=${workers}`, ...shared]
+    const server = started.use(await startTidings(command, secret, args))
+    servers.push(server)
+    if (workers !== undefined) for (const pid of childrenOf(server.pid)) servers.push({ port: server.port, pid })
   }
   const all = started.move()
   // More processes are busy than there are cores: bound to one each, some would wait while another core is idle.

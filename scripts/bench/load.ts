@@ -14,6 +14,8 @@ import { busySeconds, cpuSeconds, LOAD_CORE } from './usage.ts'
 export interface Task extends Deployment {
   case: string
   role: 'run' | 'assist'
+  /** Which of the helpers this is; absent: it is the only one. Each connects from an address of its own. */
+  helper?: number
   secret: string
   quick: boolean
   /** Added to the query of every handshake. */
@@ -56,6 +58,8 @@ export class Load {
 
   /** Cores in use during `measure`, and its length. `others_cpu`: of the servers' cores, by none of us. */
   readonly usage = { seconds: 0, load_cpu: 0, server_cpu: 0, redis_cpu: 0, others_cpu: 0 }
+  /** Helpers that are there. */
+  readonly #helpers: number[] = []
   #users = 0
   #reject: (error: Error) => void = ignore
   readonly #failed: Promise<never>
@@ -190,6 +194,38 @@ export class Load {
     return JSON.parse(output) as Measured
   }
 
+  /**
+   * Starts the case's `assist` in one more process, which is {@link announce ready} before it is needed and ends when it
+   * is {@link released}: one of several, because one process may not hold as many connections.
+   */
+  helper(number: number) {
+    const task: Task = { ...this.task, role: 'assist', helper: number }
+    const ready = Promise.withResolvers<void>()
+    const child = Bun.spawn([process.execPath, ...process.execArgv, Bun.main, JSON.stringify(task)], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'inherit',
+      ipc: () => ready.resolve(),
+    })
+    this.#helpers.push(child.pid)
+    const output = new Response(child.stdout).text()
+    void child.exited.then(() => ready.reject(new Error('a helper has ended')))
+    return {
+      ready: ready.promise,
+      release: async (): Promise<Measured> => {
+        child.stdin.end()
+        const found = await output
+        if ((await child.exited) !== 0) throw new Error('a helper failed')
+        return JSON.parse(found) as Measured
+      },
+    }
+  }
+
+  /** Says, in a helper, that it is ready. */
+  announce(): void {
+    process.send?.('ready')
+  }
+
   /** Resolves, in an assistant, when its help is not needed any more. */
   async released(): Promise<void> {
     for await (const _ of Bun.stdin.stream()) {
@@ -202,10 +238,10 @@ export class Load {
     const { cores, redis, servers } = this.task
     const { user, system } = process.cpuUsage()
     return {
-      load: (user + system) / 1e6,
-      server: servers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
+      load: (user + system) / 1e6 + sumOf(this.#helpers, cpuSeconds),
+      server: sumOf(servers, ({ pid }) => cpuSeconds(pid)),
       redis: redis === undefined ? 0 : cpuSeconds(redis.pid),
-      busy: cores.length === 0 ? Number.NaN : cores.reduce((sum, core) => sum + busySeconds(core), 0),
+      busy: cores.length === 0 ? Number.NaN : sumOf(cores, busySeconds),
     }
   }
 
@@ -230,13 +266,18 @@ export class Load {
   }
 
   #connect(client: Client, { port }: Endpoint): void {
-    Bun.connect({ hostname: '127.0.0.1', port, data: client, socket: HANDLERS }).catch((error) => {
+    // One address has ports for some 28,000 connections to one server.
+    const { helper } = this.task
+    const own = helper === undefined ? {} : { localAddress: `127.0.0.${2 + helper}` }
+    const options = { hostname: '127.0.0.1', port, ...own, data: client, socket: HANDLERS }
+    Bun.connect(options).catch((error) => {
       this.fail(`connecting client ${client.index}: ${error}`)
     })
   }
 
   #request(transport: Transport, rooms: string[], { port }: Endpoint, { cursor }: OpenOptions): string {
-    const n = `${this.task.role === 'assist' ? 'a' : 'u'}${String(this.#users++).padStart(5, '0')}`
+    const letter = this.task.role === 'run' ? 'u' : String.fromCharCode(97 + (this.task.helper ?? 0))
+    const n = `${letter}${String(this.#users++).padStart(5, '0')}`
     const token = signToken(this.task.secret, { user_id: n, device_id: `d-${n}` })
     const query = new URLSearchParams(this.task.query)
     if (rooms.length > 0) query.set('rooms', rooms.join(','))
@@ -267,6 +308,10 @@ const HANDLERS: Bun.SocketHandler<Client> = {
   data: (socket, chunk) => socket.data.receive(chunk),
   close: (socket) => socket.data.ended(),
   error: (socket, error) => socket.data.failed(error),
+}
+
+function sumOf<T>(items: readonly T[], figure: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + figure(item), 0)
 }
 
 function ignore(): void {}

@@ -39,6 +39,19 @@ export function queuedMs(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
 }
 
+/** The processes that a process has started and that are there now. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    const children = readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim()
+    return children === '' ? [] : children.split(' ').map(Number)
+  })
+}
+
+/** Open files of a process, its connections among them. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
 /** Resident memory of a process in KiB. */
 export function residentKiB(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
@@ -47,15 +60,16 @@ export function residentKiB(pid: number): number {
 }
 
 /**
- * Resident memory after garbage collection has had its chance: the lowest of the readings, once no lower one has come
- * for `quietMs`. The collector of an idle server works on timers of its own.
+ * Resident memory of processes together, after garbage collection has had its chance: the lowest of the readings, once no
+ * lower one has come for `quietMs`. The collector of an idle server works on timers of its own.
  */
-export async function settledResidentKiB(pid: number, quietMs: number): Promise<number> {
-  let lowest = residentKiB(pid)
+export async function settledResidentKiB(pids: readonly number[], quietMs: number): Promise<number> {
+  const read = (): number => pids.reduce((sum, pid) => sum + residentKiB(pid), 0)
+  let lowest = read()
   let since = performance.now()
   while (performance.now() - since < quietMs) {
     await Bun.sleep(250)
-    const now = residentKiB(pid)
+    const now = read()
     if (now < lowest) {
       lowest = now
       since = performance.now()

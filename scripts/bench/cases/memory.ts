@@ -11,13 +11,13 @@ const QUIET_MS = 4000
 
 export async function perConnection(load: Load): Promise<Measured> {
   const { pid } = load.server
-  const empty = await settledResidentKiB(pid, 1000)
+  const empty = await settledResidentKiB([pid], 1000)
   await load.open(FIRST, { rooms: () => ROOMS })
   await load.settle()
-  const before = await settledResidentKiB(pid, QUIET_MS)
+  const before = await settledResidentKiB([pid], QUIET_MS)
   await load.measure(() => load.open(OPEN, { rooms: () => ROOMS }), 'connects')
   await load.settle()
-  const after = await settledResidentKiB(pid, QUIET_MS)
+  const after = await settledResidentKiB([pid], QUIET_MS)
   return {
     per_connection: (after - before) / OPEN,
     with_growth: (after - empty) / (OPEN + FIRST),
