@@ -84,9 +84,9 @@ export class Publisher {
     const retention = this.retentionOf(publication)
     if (retention !== undefined) return this.store(publication, frame, retention, id, at)
     const message = new Message(frame)
-    const online = this.online(to, except)
     const out = this.handOver(to, message, except)
     this.deps.relay.publish(to, message, publication)
+    const online = this.online(to, except)
     const first = this.deps.firstIds.of(id, publication.idempotency)
     return whenReady(online, (count) => whenReady(out, () => whenReady(first, (id) => ({ id, online: count }))))
   }
@@ -153,6 +153,8 @@ export class Publisher {
         retryAfterMs: BUSY_RETRY_MS,
       })
     }
+    // Asked of other instances, it takes about as long as storing does.
+    const online = this.online(to, except)
     const appended = await this.deps.log.append({
       topic: to.kind === 'room' ? roomLog(to.room) : userLog((to as { userId: string }).userId),
       device: to.kind === 'device' ? to.deviceId : undefined,
@@ -164,7 +166,7 @@ export class Publisher {
       origin: except?.connectionId,
     })
     await this.deps.line.reached(appended.cursor)
-    return { id: appended.id, cursor: formatCursor(appended.cursor), online: await this.online(to, except) }
+    return { id: appended.id, cursor: formatCursor(appended.cursor), online: await online }
   }
 
   /** The recipients' connections over the whole deployment, but the publisher's own. */

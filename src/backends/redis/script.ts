@@ -20,6 +20,14 @@ export class Script {
     }
   }
 
+  /**
+   * Runs it though Redis may not know it: for short ones that must keep their order, because {@link run} asks again where
+   * Redis does not, and what was sent meanwhile comes before.
+   */
+  runWhole(redis: Redis, args: readonly (string | number)[]): Promise<unknown> {
+    return send(redis, 'eval', [this.source, 0, ...args])
+  }
+
   /** Has Redis learn it, for use in a pipeline, where it can only be named. */
   async load(redis: Redis): Promise<void> {
     await redis.script('LOAD', this.source)

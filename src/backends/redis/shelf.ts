@@ -1,15 +1,38 @@
 /** Small things that instances share, each a key that expires. */
 import type { Shelf } from '../../core/ports/shelf.ts'
+import { Gathered } from './gathered.ts'
 import type { Keys } from './keys.ts'
 import type { Primary } from './primary.ts'
+import { Script } from './script.ts'
+
+interface Claim {
+  readonly key: string
+  readonly value: string
+  readonly ttlMs: number
+}
+
+/** KEYS: what is claimed. ARGV: for each its value and milliseconds. Answers what was there before. */
+const CLAIM = new Script(`
+local before = {}
+for n, key in ipairs(KEYS) do
+  before[n] = redis.call('SET', key, ARGV[2 * n - 1], 'PX', ARGV[2 * n], 'NX', 'GET')
+end
+return before
+`)
 
 export class RedisShelf implements Shelf {
   private readonly primary: Primary
   private readonly keys: Keys
+  private readonly claims: Gathered<Claim, string | null>
 
   constructor(primary: Primary, keys: Keys) {
     this.primary = primary
     this.keys = keys
+    this.claims = new Gathered((claims) => {
+      const keys = claims.map(({ key }) => key)
+      const args = claims.flatMap(({ value, ttlMs }) => [value, ttlMs])
+      return primary.ask((redis) => CLAIM.run(redis, keys, args) as Promise<(string | null)[]>)
+    })
   }
 
   async put(name: string, value: string, ttlMs: number): Promise<void> {
@@ -20,8 +43,7 @@ export class RedisShelf implements Shelf {
   }
 
   async claim(name: string, value: string, ttlMs: number): Promise<string | undefined> {
-    const key = this.keys.shelf(name)
-    return (await this.primary.ask((redis) => redis.set(key, value, 'PX', Math.ceil(ttlMs), 'NX', 'GET'))) ?? undefined
+    return (await this.claims.ask({ key: this.keys.shelf(name), value, ttlMs: Math.ceil(ttlMs) })) ?? undefined
   }
 
   async get(name: string): Promise<string | undefined> {

@@ -145,6 +145,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     minReplicas,
     maxQueueBytes: options.maxQueueBytes ?? MAX_QUEUE_BYTES,
     head: () => teller.head,
+    onSend: () => bus.flush(),
   })
   const bus = new RedisBus({ keys, instance, redis: () => primary.redis, log })
   const ownChannel = keys.instanceChannel(instance)

@@ -37,7 +37,7 @@ describe('the bus in Redis on a bad day', () => {
     await own.kill()
     await until(() => one.messages.failing !== undefined)
     one.store.bus.publish('all', { kind: 'frame', body: 'lost' })
-    expect(one.store.counters().busDropped).toBeGreaterThan(0)
+    await until(() => one.store.counters().busDropped > 0)
     await own.run()
     await until(() => [one, two].every(({ messages }) => messages.failing === undefined))
     one.store.bus.publish('all', { kind: 'frame', body: 'told' })
@@ -73,6 +73,29 @@ describe('the bus in Redis on a bad day', () => {
     }
     await until(() => heard.length === 100)
     expect(heard).toEqual(Array.from({ length: 50 }, (_, n) => [`stored ${n}`, `typing ${n}`]).flat())
+    for (const instance of instances) await instance[Symbol.asyncDispose]()
+  })
+
+  test('what is said before something is stored is heard before it, however much is said in one turn', async () => {
+    const { instances } = await openInstances(server, 2)
+    const [one, two] = instances as [Instance, Instance]
+    await two.want('room:r')
+    const heard: string[] = []
+    two.messages.onCommitted((batch) => heard.push(...batch.map(({ body }) => body)))
+    two.store.bus.onMessage((_, message) => heard.push(message.body))
+    const stored: Promise<unknown>[] = []
+    for (let n = 0; n < 200; n++) {
+      one.store.bus.publish('room:r', { kind: 'frame', body: `typing ${n}` })
+      stored.push(one.publish('room:r', `stored ${n}`))
+      // Both while a batch is being stored and while none is.
+      if (n % 3 === 0) await stored[n - (n % 5)]
+    }
+    await Promise.all(stored)
+    await until(() => heard.length === 400)
+    const late = Array.from({ length: 200 }, (_, n) => n).filter(
+      (n) => heard.indexOf(`typing ${n}`) > heard.indexOf(`stored ${n}`),
+    )
+    expect(late).toEqual([])
     for (const instance of instances) await instance[Symbol.asyncDispose]()
   })
 

@@ -3,19 +3,40 @@ import type { Redis } from 'ioredis'
 import type { Participant } from '../../../core/ports/backend.ts'
 import { byAge, type Listed, type ListPlace, type Lookup } from '../../../core/ports/directory.ts'
 import type { ConnectionRecord } from '../../../core/records.ts'
+import { Gathered } from '../gathered.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
+import { Script } from '../script.ts'
 
 /** Connections read at once. */
 const PAGE = 200
 
+/** Whose connections: a room's or a user's. */
+type Counted = readonly [kind: 'd:' | 'u:', name: string]
+
+/** KEYS: what rooms and users have. ARGV: which of them each is. Answers how many connections; every publish wants to know. */
+const COUNT = new Script(`
+local counts = {}
+for n, key in ipairs(KEYS) do
+  counts[n] = ARGV[n] == 'u:' and redis.call('ZCARD', key) or redis.call('HGET', key, '') or 0
+end
+return counts
+`)
+
 export class Lists {
   private readonly primary: Primary
   private readonly prefix: string
+  private readonly counts: Gathered<Counted, number>
 
   constructor(primary: Primary, keys: Keys) {
     this.primary = primary
     this.prefix = keys.prefix
+    this.counts = new Gathered(async (counted) => {
+      const names = counted.map(([kind, name]) => this.key(kind, name))
+      const kinds = counted.map(([kind]) => kind)
+      const counts = await primary.ask((redis) => COUNT.run(redis, names, kinds) as Promise<(string | number)[]>)
+      return counts.map(Number)
+    })
   }
 
   participantsIn(room: string): Promise<number> {
@@ -40,11 +61,11 @@ export class Lists {
   }
 
   connectionsOf(userId: string): Promise<number> {
-    return this.primary.ask((redis) => redis.zcard(this.key('u:', userId)))
+    return this.counts.ask(['u:', userId])
   }
 
-  async connectionsIn(room: string): Promise<number> {
-    return Number((await this.primary.ask((redis) => redis.hget(this.key('d:', room), ''))) ?? 0)
+  connectionsIn(room: string): Promise<number> {
+    return this.counts.ask(['d:', room])
   }
 
   rooms(after: string | undefined, limit: number): Promise<readonly string[]> {

@@ -29,6 +29,8 @@ export interface WriterOptions {
   readonly maxQueueBytes: number
   /** Everything up to this cursor has been told. */
   readonly head: () => number
+  /** Called before a batch is sent: what was said before it goes first. */
+  readonly onSend: () => void
 }
 
 /** Messages in one batch: about a millisecond of Redis' time, in which it does nothing else. */
@@ -151,8 +153,8 @@ export class Writer {
   wake(): void {
     if (this.running || this.queue.length + this.sending.length === 0 || this.connection() === undefined) return
     this.running = true
-    // What comes in the same turn of the event loop goes together.
-    queueMicrotask(() => {
+    // What comes in the same turn of the event loop goes together. A microtask would not do: one runs after every frame.
+    setImmediate(() => {
       this.run().finally(() => {
         this.running = false
         this.wake()
@@ -220,10 +222,11 @@ export class Writer {
 
   /** Sends a batch; false where it is not known whether it was stored: it is sent again, as the same one. */
   private async send(batch: readonly Pending[]): Promise<boolean> {
-    const { primary } = this.options
+    const { onSend, primary } = this.options
     const connection = this.connection()
     const epoch = primary.epoch
     if (connection === undefined || epoch === undefined) return false
+    onSend()
     try {
       const reply = String(await this.ask(connection, epoch.name, batch))
       if (reply === FENCED) {
