@@ -86,7 +86,8 @@ for (const each of cases) {
 if (options.json !== undefined)
   await Bun.write(options.json, JSON.stringify({ about, templates, cases: report }, null, 1))
 if (options.table !== undefined) {
-  await Bun.write(options.table, withFigures(await Bun.file(options.table).text(), about, tables))
+  const place = options.cluster ? 'cluster figures' : 'figures'
+  await Bun.write(options.table, withFigures(await Bun.file(options.table).text(), about, tables, place))
 }
 if (failures.length > 0) {
   console.log(`\nnot measured: ${failures.join(', ')}`)
@@ -171,12 +172,20 @@ async function describe(): Promise<Record<string, string>> {
   return {
     machine: `${cores.length} cores, ${cores[0]?.model.trim() ?? 'unknown'}, Linux ${release()}`,
     runtime: `Bun ${Bun.version}`,
-    baseline: 'Bun.serve with publish/subscribe, the same bytes in every frame (scripts/bench/baseline.ts)',
+    ...(options.cluster
+      ? { redis: /v=(\S+)/.exec(await output(['redis-server', '--version']))?.[1] ?? 'unknown' }
+      : { baseline: 'Bun.serve with publish/subscribe, the same bytes in every frame (scripts/bench/baseline.ts)' }),
     tidings: `${version}, ${options.source ? 'from source' : 'compiled'}; work tree at ${commit}${changed === '' ? '' : ' with changes'}`,
     limits: `lifted by ${LIFTED.join(' ')}`,
-    cores: PINNED ? 'the server has one, the load another' : 'NOT PINNED (no taskset, or one core): figures vary more',
+    cores: coresInWords(),
     rounds: `${rounds}, sides in turn${options.quick ? '; quick: not to be quoted' : ''}`,
   }
+}
+
+function coresInWords(): string {
+  if (!PINNED) return 'NOT PINNED (no taskset, or one core): figures vary more'
+  const apart = 'the server has one, the load another'
+  return options.cluster ? `of one process: ${apart}; instances share all of them with Redis and the load` : apart
 }
 
 async function output(args: string[]): Promise<string> {

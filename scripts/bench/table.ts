@@ -8,16 +8,22 @@ export interface Found {
   lines: readonly Line[]
 }
 
-const OPENING = '<!-- figures -->'
-const CLOSING = '<!-- /figures -->'
-
-/** The document with its figures replaced. Throws where it has no place for them. */
-export function withFigures(document: string, about: Record<string, string>, found: readonly Found[]): string {
-  const start = document.indexOf(OPENING)
-  const end = document.indexOf(CLOSING)
-  if (start < 0 || end < start) throw new Error(`the document has no ${OPENING} … ${CLOSING}`)
+/**
+ * The document with its figures replaced. Throws where it has no place for them.
+ * @param place the name in the marks: `<!-- figures -->` and `<!-- /figures -->`.
+ */
+export function withFigures(
+  document: string,
+  about: Record<string, string>,
+  found: readonly Found[],
+  place = 'figures',
+): string {
+  const [opening, closing] = [`<!-- ${place} -->`, `<!-- /${place} -->`]
+  const start = document.indexOf(opening)
+  const end = document.indexOf(closing)
+  if (start < 0 || end < start) throw new Error(`the document has no ${opening} … ${closing}`)
   const figures = ['', ...aboutRows(about), '', ...found.flatMap(tableOf)].join('\n')
-  return `${document.slice(0, start + OPENING.length)}\n${figures}${document.slice(end)}`
+  return `${document.slice(0, start + opening.length)}\n${figures}${document.slice(end)}`
 }
 
 function aboutRows(about: Record<string, string>): string[] {

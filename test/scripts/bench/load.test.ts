@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { jwtVerify } from 'jose'
-import { CASES, selectCases } from '../../../scripts/bench/cases.ts'
+import { CASES, CLUSTER_CASES, selectCases } from '../../../scripts/bench/cases.ts'
 import type { Client } from '../../../scripts/bench/client.ts'
 import { Publisher } from '../../../scripts/bench/publisher.ts'
+import { bytesReceived } from '../../../scripts/bench/sockets.ts'
 import { PAYLOAD, pingFrame } from '../../../scripts/bench/templates.ts'
 import { signToken } from '../../../scripts/bench/tokens.ts'
-import { cpuSeconds, residentKiB } from '../../../scripts/bench/usage.ts'
+import { childrenOf, cpuSeconds, openFiles, processorMs, residentKiB } from '../../../scripts/bench/usage.ts'
 
 test('tokens are what an independent library verifies', async () => {
   const secret = 'a secret of at least thirty-two bytes'
@@ -36,7 +37,8 @@ test('every publish carries an id of its own, all frames of a burst in one write
 
 describe('cases', () => {
   test('have names that differ', () => {
-    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
+    const all = [...CASES, ...CLUSTER_CASES]
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
   })
 
   test('are chosen by whole name first, else by its beginning, in the order of the report', () => {
@@ -44,6 +46,7 @@ describe('cases', () => {
     expect(chosen()).toEqual(CASES.map(({ name }) => name))
     expect(chosen('echo')).toEqual(['echo'])
     expect(chosen('memory', 'fanout')).toEqual(['fanout-1000', 'fanout-10000', 'memory'])
+    expect(selectCases(['cluster-s'], CLUSTER_CASES).map(({ name }) => name)).toEqual(['cluster-stored'])
     expect(() => chosen('echos')).toThrow('no case is called echos')
   })
 })
@@ -51,4 +54,33 @@ describe('cases', () => {
 test('processor time and memory of a process are read from the kernel', () => {
   expect(cpuSeconds(process.pid)).toBeGreaterThan(0)
   expect(residentKiB(process.pid)).toBeGreaterThan(1000)
+  expect(processorMs(process.pid)).toBeGreaterThan(0)
+  expect(openFiles(process.pid)).toBeGreaterThan(2)
+})
+
+test('the children of a process are those that it has started and that have not ended', async () => {
+  const child = Bun.spawn(['cat'], { stdin: 'pipe', stdout: 'ignore' })
+  expect(childrenOf(process.pid)).toContain(child.pid)
+  child.stdin.end()
+  await child.exited
+  expect(childrenOf(process.pid)).not.toContain(child.pid)
+})
+
+test('bytes that a process has received from a port are counted over its connections', async () => {
+  using server = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: { open: (socket) => void socket.write('x'.repeat(1000)), data() {} },
+  })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let received = 0
+  const data = (_: unknown, chunk: Buffer): void => {
+    received += chunk.length
+    if (received === 1000) resolve()
+  }
+  const socket = await Bun.connect({ hostname: '127.0.0.1', port: server.port, socket: { data } })
+  await promise
+  expect(bytesReceived(process.pid, server.port)).toBe(1000)
+  socket.end()
+  expect(() => bytesReceived(process.pid, 1)).toThrow('no connection')
 })

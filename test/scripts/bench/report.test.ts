@@ -111,3 +111,24 @@ sample: a sample
   bare Bun: server 80 % of its core, load 50 % of its own; frames of 258 bytes
   Tidings: server 90 % of its core, load 50 % of its own; frames of 258 bytes`)
 })
+
+test('a figure that one side does not have gives no ratio, and Redis has a line and a share of its own', () => {
+  const cluster: Case = {
+    ...CASE,
+    sides: [{ name: 'one process' }, { name: 'two instances', instances: 2 }],
+    metrics: [{ key: 'added', title: '', unit: 'ms', better: 'less', target: { atMost: 1 } }],
+  }
+  const rounds = new Map<string, Measured[]>([
+    ['one process', [{ server_us: 10, server_cpu: 0.5, load_cpu: 0.1 }]],
+    ['two instances', [{ added: 0.5, server_us: 20, redis_us: 5, server_cpu: 1.2, redis_cpu: 0.3, load_cpu: 0.1 }]],
+  ])
+  const lines = linesOf(cluster, rounds)
+  expect(lines.map(({ metric, ratio, met }) => [metric.key, ratio, met])).toEqual([
+    ['added', undefined, true],
+    ['server_us', 0.5, undefined],
+    ['redis_us', undefined, undefined],
+  ])
+  const printed: string[] = []
+  printCase(cluster, rounds, lines, (line) => printed.push(String(line)))
+  expect(printed).toContain('  two instances: of one core: instances 120 %, Redis 30 %, load 10 %')
+})

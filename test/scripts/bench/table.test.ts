@@ -40,3 +40,9 @@ rest
 test('a document without marks is refused, not overwritten', () => {
   expect(() => withFigures('# Title', {}, [])).toThrow('no <!-- figures -->')
 })
+
+test('several tables stand in one document, each between marks of its own', () => {
+  const before = '<!-- figures -->\nkept\n<!-- /figures -->\n<!-- others -->\nold\n<!-- /others -->\n'
+  const after = withFigures(before, { runtime: 'Bun' }, [], 'others')
+  expect(after).toBe('<!-- figures -->\nkept\n<!-- /figures -->\n<!-- others -->\n\n- runtime: Bun\n<!-- /others -->\n')
+})
