@@ -154,7 +154,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     keys,
     ownChannel,
     clock: cursorClock,
-    monotonic,
     onWritable: () => writer.recovered(),
   })
   const topics = new Topics(keys, monotonic)

@@ -18,7 +18,7 @@ interface Size {
 export const acrossInstances: Fault<Size> = {
   number: 7,
   title: 'one cursor carries a device from transport to transport and from instance to instance, though instances die',
-  short: { devices: 6, hops: 6, perSecond: 100, kills: 2 },
+  short: { devices: 5, hops: 5, perSecond: 100, kills: 1 },
   long: { devices: 40, hops: 100, perSecond: 1000, kills: 20 },
 
   async run({ devices, hops, perSecond, kills }, chance) {

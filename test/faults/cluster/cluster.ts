@@ -37,13 +37,13 @@ export class FaultCluster implements AsyncDisposable {
     await using resources = new AsyncDisposableStack()
     const redis = resources.use(await RedisServer.start(options))
     const keys = newKeys()
-    const members: Member[] = []
-    for (let n = 0; n < INSTANCES; n++) {
+    const start = async (): Promise<Member> => {
       const toRedis = resources.use(await FaultProxy.start(redis.url))
       const url = toRedis.url.replace('http', 'redis')
       const server = resources.use(await FaultServer.start({ keys, config: { ...config, redis: { url } } }))
-      members.push({ server, toRedis })
+      return { server, toRedis }
     }
+    const members = await Promise.all(Array.from({ length: INSTANCES }, start))
     return new FaultCluster(redis, members, resources.move())
   }
 

@@ -18,7 +18,7 @@ export const concurrentPublishers: Fault<Size> = {
   number: 4,
   title:
     'many publish to one room by three instances at once: everybody sees one sequence, with the order of each publisher',
-  short: { publishers: 8, messages: 60 },
+  short: { publishers: 6, messages: 50 },
   long: { publishers: 50, messages: 1000 },
 
   async run({ publishers, messages }) {

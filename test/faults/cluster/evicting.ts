@@ -22,7 +22,7 @@ export const evicting: Fault<Size> = {
   number: 8,
   title:
     'Redis evicts whatever it likes: who is connected goes on hearing everything, and whoever may have missed something is told',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, evicted: 120 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 150, evicted: 100 },
   long: { devices: 60, publishers: 6, rooms: 20, perSecond: 1000, evicted: 5000 },
 
   async run({ evicted, ...size }, chance) {

@@ -14,7 +14,7 @@ export const failover: Fault<Size> = {
   number: 8,
   title:
     'a replica that lacks the newest messages takes over: whoever could have missed one is told, connected or away',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 300, lacking: 100 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, lacking: 100 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, lacking: 100 },
 
   async run({ lacking, ...size }, chance) {
@@ -25,7 +25,7 @@ export const failover: Fault<Size> = {
     await using cleanup = new AsyncDisposableStack()
     for (const device of travellers) cleanup.defer(() => device.stop())
     crowd.start()
-    await crowd.stored(200)
+    await crowd.stored(50)
     await until(async () => (await cluster.redis.admin.info('replication')).includes('state=online'))
     await replica.admin.replicaof('NO', 'ONE')
     await crowd.stored(lacking)
@@ -36,7 +36,7 @@ export const failover: Fault<Size> = {
     }
     await until(() => crowd.devices.every(({ gapsTold }) => gapsTold > 0))
     await cluster.ready()
-    await crowd.stored(200)
+    await crowd.stored(50)
     await crowd.settle()
     crowd.check()
     crowd.stayed()

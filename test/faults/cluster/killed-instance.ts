@@ -53,7 +53,7 @@ export const killedInstance: Fault<Size> = {
       await Promise.all(users.map((user) => come(victim, user)))
       for (let more = 1; more < PER_USER; more++) await come(victim, full)
       await until(() => told.every(({ here }) => users.every((user) => here.has(user))))
-      await crowd.stored(200)
+      await crowd.stored(100)
 
       await victim.kill()
       const killed = performance.now()
@@ -81,7 +81,7 @@ export const killedInstance: Fault<Size> = {
       for (let more = 0; more < PER_USER; more++) await come(survivor, full)
       must(await isRefused(() => come(survivor, full)), `${full} has more connections than he may have`)
       await victim.start()
-      await crowd.stored(200)
+      await crowd.stored(50)
     }
     await crowd.settle()
     crowd.check()

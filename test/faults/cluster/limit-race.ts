@@ -26,7 +26,7 @@ export const limitRace: Fault<Size> = {
   number: 11,
   title:
     'a user connects everywhere at once, under both policies: as many stay as may, and slots of the dead become free',
-  short: { connects: 30, rounds: 5, deaths: false },
+  short: { connects: 30, rounds: 3, deaths: false },
   long: { connects: 200, rounds: 100, deaths: true },
 
   async run({ connects, rounds, deaths }, chance) {

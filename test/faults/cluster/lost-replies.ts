@@ -14,7 +14,7 @@ export const lostReplies: Fault<Size> = {
   number: 8,
   title:
     'the reply to the script that publishes is lost many times: each message is stored once, and its publisher told so',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 300, replies: 40 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, replies: 30 },
   long: { devices: 60, publishers: 6, rooms: 10, perSecond: 1000, replies: 1000 },
 
   async run({ replies, ...size }, chance) {
@@ -28,7 +28,7 @@ export const lostReplies: Fault<Size> = {
       toRedis.dropReplyTo(PUBLISH)
       await until(() => toRedis.repliesDropped > dropped)
     }
-    await crowd.stored(200)
+    await crowd.stored(50)
     await crowd.settle()
     crowd.check()
     crowd.stayed()

@@ -30,7 +30,7 @@ export const manyDevices: Fault<Size> = {
   number: 10,
   title:
     'five devices of one user on three instances are cut, and instances die: each gets each message once, in order',
-  short: { messages: 400, cuts: 40, kills: 1 },
+  short: { messages: 300, cuts: 30, kills: 1 },
   long: { messages: 1000, cuts: 300, kills: 10 },
 
   async run({ messages, cuts, kills }, chance) {

@@ -12,7 +12,7 @@ export const partition: Fault<Size> = {
   number: 8,
   title:
     'a black hole parts one instance from Redis: the others notice nothing, and its own clients get everything later',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 300, partedMs: 4000 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, partedMs: 3500 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, partedMs: 60_000 },
 
   async run({ partedMs, ...size }, chance) {
@@ -21,7 +21,7 @@ export const partition: Fault<Size> = {
     const { server, toRedis } = cluster.at(2)
     using pair = await Whispers.open(server)
     crowd.start()
-    await crowd.stored(200)
+    await crowd.stored(50)
     toRedis.set({ blackHole: 'both' })
     const parted = Bun.sleep(partedMs)
     await cluster.degraded([server])
@@ -35,7 +35,7 @@ export const partition: Fault<Size> = {
     )
     toRedis.heal()
     await cluster.ready()
-    await crowd.stored(200)
+    await crowd.stored(50)
     await crowd.settle()
     crowd.check()
     crowd.stayed()

@@ -16,7 +16,7 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always']
 export const redisKilled: Fault<Size> = {
   number: 8,
   title: 'Redis is killed and started again under load, with its data or without: nobody has to connect again',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 300, kills: 1, awayMs: 500 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, kills: 1, awayMs: 100 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, kills: 10, awayMs: 5000 },
 
   async run({ kills, awayMs, ...size }, chance) {
@@ -30,14 +30,14 @@ export const redisKilled: Fault<Size> = {
       using pair = await Whispers.open(cluster.at(0).server)
       crowd.start()
       for (let n = 0; n < kills; n++) {
-        await crowd.stored(200)
+        await crowd.stored(50)
         await cluster.redis.kill()
         await cluster.degraded()
         await Promise.all([pair.goOn(20), Bun.sleep(awayMs)])
         await cluster.redis.run()
         await cluster.ready()
       }
-      await crowd.stored(200)
+      await crowd.stored(50)
       await crowd.settle()
       crowd.check()
       crowd.stayed()

@@ -13,7 +13,7 @@ interface Size extends CrowdSize {
 }
 
 /** Milliseconds between saying that it leaves and leaving. */
-const DELAY_MS = 400
+const DELAY_MS = 300
 /** Milliseconds that a drain may take beyond its window. */
 const DEADLINE_MS = 5000
 /** The close code of a server that restarts. */
@@ -25,7 +25,7 @@ export const rollingRestart: Fault<Size> = {
   number: 12,
   title:
     'instances are restarted one after the other under load: each says first that it leaves, spreads the closes, and nothing is lost',
-  short: { devices: 15, publishers: 3, rooms: 4, perSecond: 200, others: 12, windowMs: 1000, rounds: 1 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 100, others: 8, windowMs: 600, rounds: 1 },
   long: { devices: 300, publishers: 10, rooms: 60, perSecond: 2000, others: 560, windowMs: 10_000, rounds: 3 },
 
   async run({ others, windowMs, rounds, ...size }, chance) {
@@ -44,7 +44,7 @@ export const rollingRestart: Fault<Size> = {
         cleanup.defer(() => counter.stop())
         counters.push(counter)
       }
-      await crowd.stored(100)
+      await crowd.stored(40)
       const began = performance.now()
       const stopped = server.stop()
       await until(async () => (await server.readiness()) === 'draining')

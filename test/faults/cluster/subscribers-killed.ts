@@ -11,7 +11,7 @@ export const subscribersKilled: Fault<Size> = {
   number: 8,
   title:
     'the connections by which instances hear are killed again and again: what was said meanwhile is read from the log',
-  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 400, times: 8, everyMs: 200 },
+  short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, times: 8, everyMs: 150 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, times: 100, everyMs: 2000 },
 
   async run({ times, everyMs, ...size }, chance) {
@@ -24,7 +24,7 @@ export const subscribersKilled: Fault<Size> = {
       if (n % 4 === 3) await cluster.redis.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
       await Bun.sleep(everyMs)
     }
-    await crowd.stored(200)
+    await crowd.stored(50)
     await crowd.settle()
     crowd.check()
     crowd.stayed()

@@ -153,6 +153,7 @@ export class Line {
     if (this.state === 'live') {
       this.take(heard)
     } else if (this.state === 'reading') {
+      if ('marker' in heard) this.options.markers.note(heard.marker)
       this.queue.push(heard)
       this.queuedBytes += data.length
       if (this.queuedBytes > MAX_QUEUED_BYTES) this.stop('more comes than can be read')
@@ -329,7 +330,7 @@ export class Line {
 
   private look(): void {
     const { log, markers, monotonic, primary, recent, topics } = this.options
-    if (markers.overdue) primary.dropSubscriber('nothing comes by the subscription')
+    if (markers.look()) primary.dropSubscriber('nothing comes by the subscription')
     topics.disappoint()
     if (this.state !== 'live') return
     void this.subscribeFresh()

@@ -15,7 +15,6 @@ export interface MarkersOptions {
   /** The channel that only this instance hears. */
   readonly ownChannel: string
   readonly clock: CursorClock
-  readonly monotonic: () => number
   /** Redis takes writes. */
   readonly onWritable: () => void
 }
@@ -25,12 +24,18 @@ export type Arrived = (marker: Marker) => void
 
 interface Round {
   readonly arrived: Arrived
-  readonly since: number
   sent: boolean
+  /** It has arrived, and what it says waits for its turn. */
+  come: boolean
+  /** Looks since it was sent. */
+  looks: number
 }
 
-/** Milliseconds for which a marker may take; past it nothing comes by the subscriber's connection. */
-const MAX_ROUND_MS = 2000
+/**
+ * Looks for which a marker may be under way: two seconds of the line's. Past that nothing comes by the subscriber's
+ * connection. They are counted, and no time is measured: a process that stood still has not read what has come.
+ */
+const MAX_LOOKS = 8
 
 export class Markers {
   private readonly options: MarkersOptions
@@ -52,9 +57,9 @@ export class Markers {
    * @returns the last cursors of the topics when it was sent.
    */
   async send(topics: readonly string[], arrived: Arrived): Promise<number[]> {
-    const { clock, keys, monotonic, onWritable, ownChannel, primary } = this.options
+    const { clock, keys, onWritable, ownChannel, primary } = this.options
     const name = `r${++this.counter}`
-    const round = { arrived, since: monotonic(), sent: false }
+    const round = { arrived, sent: false, come: false, looks: 0 }
     this.rounds.set(name, round)
     try {
       const reply = await primary.ask((redis, epoch) =>
@@ -84,11 +89,19 @@ export class Markers {
     return true
   }
 
-  /** Whether one that Redis has sent off does not arrive. */
-  get overdue(): boolean {
-    const before = this.options.monotonic() - MAX_ROUND_MS
-    for (const { sent, since } of this.rounds.values()) if (sent && since < before) return true
-    return false
+  /** A marker has arrived while the log is read, which may take its time: it is handed on by {@link arrive} later. */
+  note(marker: Marker): void {
+    const round = this.rounds.get(marker.name)
+    if (round !== undefined) round.come = true
+  }
+
+  /** Called at each look of the line. @returns whether one that Redis has sent off does not arrive. */
+  look(): boolean {
+    let overdue = false
+    for (const round of this.rounds.values()) {
+      if (round.sent && !round.come && ++round.looks > MAX_LOOKS) overdue = true
+    }
+    return overdue
   }
 
   /** Forgets those that are under way. */
