@@ -15,6 +15,9 @@ const INSTANCES = 3
 /** Milliseconds within which a server that can store nothing says so to who asks whether it is ready. */
 export const DEGRADED_WITHIN_MS = 10_000
 
+/** Milliseconds within which an instance has read what it had missed: no promise, but an end to waiting. */
+const CAUGHT_UP_WITHIN_MS = 60_000
+
 /** One instance, and its way to Redis. */
 export interface Member {
   readonly server: FaultServer
@@ -72,9 +75,11 @@ export class FaultCluster implements AsyncDisposable {
     )
   }
 
-  /** Resolves when all are ready. */
+  /** Resolves when all are ready: whoever was cut off has then read what it had missed, which may be a lot. */
   async ready(): Promise<void> {
-    await Promise.all(this.servers.map((server) => until(async () => (await server.readiness()) === 'ready')))
+    await Promise.all(
+      this.servers.map((server) => until(async () => (await server.readiness()) === 'ready', CAUGHT_UP_WITHIN_MS)),
+    )
   }
 
   [Symbol.asyncDispose](): Promise<void> {
