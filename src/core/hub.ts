@@ -502,7 +502,7 @@ export class Hub {
   /** Somebody came or went whose instance could not say so. */
   private passed({ room, userId, username, participants, came, nodeLost }: Passage): void {
     // Who is cut while it is let in is taken out with its connection, and was never there for the others.
-    if (!came && !nodeLost && this.rooms.withdraw(room, userId)) return
+    if (!came && !nodeLost && this.rooms.withdrawGone(room, userId)) return
     const change = { person: { id: userId, username }, participants, came, gathered: false, nodeLost }
     const here = this.rooms.get(room)
     if (here !== undefined) this.presence.passed(here, change)

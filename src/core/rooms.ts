@@ -36,7 +36,7 @@ export interface RoomsDeps {
 export class Rooms {
   private readonly rooms = new Map<string, Room>()
   /** Who has entered a room, as its user's first, and is not subscribed to it yet: nobody was told of them. */
-  private readonly unannounced = new Set<string>()
+  private readonly unannounced = new Map<string, Session[]>()
   private readonly lingering = new Lingering()
   private readonly deps: RoomsDeps
 
@@ -135,13 +135,13 @@ export class Rooms {
       return
     }
     room.topic.subscribe(session, since)
-    if (!this.withdraw(room.name, session.userId)) return
+    if (!this.withdraw(room.name, session.userId, (first) => !first.closed)) return
     this.deps.presence.joined(room, session, attendance.participants)
   }
 
-  /** A user is out of a room again of whom others were not told yet; false where they were told. */
-  withdraw(name: string, userId: string): boolean {
-    return this.unannounced.delete(personIn(name, userId))
+  /** A user was taken out of a room together with a connection that is gone; false where others were told that it came. */
+  withdrawGone(name: string, userId: string): boolean {
+    return this.withdraw(name, userId, (first) => first.closed)
   }
 
   /** Takes a session out again that entered and is not going to be subscribed. */
@@ -220,7 +220,10 @@ export class Rooms {
         void this.takeOut(former, room)
         if (isOver) this.deps.departed(former)
       }
-      if (attendance.changed) this.unannounced.add(personIn(room.name, session.userId))
+      if (attendance.changed) {
+        const person = personIn(room.name, session.userId)
+        this.unannounced.set(person, [...(this.unannounced.get(person) ?? []), session])
+      }
       return entry(room, attendance, false)
     })
     return undoing(entered, () => {
@@ -228,6 +231,17 @@ export class Rooms {
       // It may have been written down all the same.
       void attendances.leave(room.name, session)
     })
+  }
+
+  /** Forgets those who entered as their user's first and of whom others were not told; false where there is none. */
+  private withdraw(name: string, userId: string, isMeant: (first: Session) => boolean): boolean {
+    const person = personIn(name, userId)
+    const firsts = this.unannounced.get(person)
+    if (firsts === undefined) return false
+    const left = firsts.filter((first) => !isMeant(first))
+    if (left.length === 0) this.unannounced.delete(person)
+    else this.unannounced.set(person, left)
+    return left.length < firsts.length
   }
 
   private endStay(session: Session, rooms: Iterable<Room>): void {
@@ -252,11 +266,18 @@ export class Rooms {
   private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
     this.remove(session, room)
     this.deps.interests.release(roomLog(room.name))
-    const isLast = !room.members.has(session.userId)
-    const wasAnnounced = !(isLast && this.withdraw(room.name, session.userId))
-    return whenReady(this.deps.attendances.leave(room.name, session), ({ changed, participants }) => {
-      // Who was cut before `welcome` was never there for the others.
-      if (changed && wasAnnounced) this.deps.presence.left(room, session, participants, gathered)
+    const { attendances, presence } = this.deps
+    const { userId } = session
+    return whenReady(attendances.leave(room.name, session), ({ changed, participants }) => {
+      // Who was cut before `welcome` was never there for the others. Not before this: of whom its connection took along the
+      // directory has told by now.
+      const wasAnnounced = !this.withdraw(room.name, userId, (first) => first === session)
+      if (changed && wasAnnounced) presence.left(room, session, participants, gathered)
+      if (changed || wasAnnounced) return
+      // The user came by another connection meanwhile, which has left it to this one to say so.
+      return whenReady(attendances.has(room.name, userId), (isThere) => {
+        if (isThere) presence.joined(room, session, participants)
+      })
     })
   }
 

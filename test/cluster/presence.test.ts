@@ -18,26 +18,51 @@ beforeAll(async () => {
 })
 afterAll(() => cluster[Symbol.asyncDispose]())
 
-// Its connection is given back with all its rooms, and whoever gave it back told the others that its user had left.
-test('who is cut before its welcome was never there for the others', async () => {
-  const { alice, bob, lobby } = names()
-  await using watcher = await two.connect({ user: bob, rooms: [lobby] })
-  const { catchUp, registry } = one.hub
-  const { attendances } = one.hub.backend
+/** Lets nobody in at an instance until it is called off. */
+function holdUp({ hub: { catchUp } }: TestServer): () => void {
   const plan = catchUp.plan.bind(catchUp)
   const goOn = Promise.withResolvers<void>()
   catchUp.plan = async (...args) => {
     await goOn.promise
     return plan(...args)
   }
+  return () => {
+    catchUp.plan = plan
+    goOn.resolve()
+  }
+}
+
+// Its connection is given back with all its rooms, and whoever gave it back told the others that its user had left.
+test('who is cut before its welcome was never there for the others', async () => {
+  const { alice, bob, lobby } = names()
+  await using watcher = await two.connect({ user: bob, rooms: [lobby] })
+  const { registry } = one.hub
+  const { attendances } = one.hub.backend
+  const goOn = holdUp(one)
   const refused = one.connect({ user: alice, rooms: [lobby] }).catch((error) => error)
   await until(async () => (await attendances.count(lobby)) === 2)
   for (const session of registry.byUser.get(alice)) one.hub.close(session, 1011, 'lost')
   expect(await refused).toBeInstanceOf(Error)
   await until(async () => (await attendances.count(lobby)) === 1)
-  catchUp.plan = plan
-  goOn.resolve()
+  goOn()
   await one.app.publish({ room: lobby }, 'afterwards', 1)
   await watcher.next('afterwards')
   expect(types(await watcher.received())).toEqual([])
+})
+
+// Each instance left it to the other to tell of the user, who was there and had not come.
+test('who comes by one instance while being cut at another has come once', async () => {
+  const { alice, bob, lobby } = names()
+  await using watcher = await two.connect({ user: bob, rooms: [lobby] })
+  const { attendances } = one.hub.backend
+  const goOn = holdUp(one)
+  const refused = one.connect({ user: alice, rooms: [lobby] }).catch((error) => error)
+  await until(async () => (await attendances.count(lobby)) === 2)
+  await using other = await two.connect({ user: alice, rooms: [lobby] })
+  for (const session of one.hub.registry.byUser.get(alice)) one.hub.close(session, 1011, 'lost')
+  expect(await refused).toBeInstanceOf(Error)
+  goOn()
+  expect(await watcher.next()).toMatchObject({ type: 'user_joined_room', payload: { participant_count: 2 } })
+  await other.close()
+  expect(await watcher.next()).toMatchObject({ type: 'user_left_room', payload: { participant_count: 1 } })
 })
