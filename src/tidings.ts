@@ -138,7 +138,7 @@ class Builder {
       publish: async (to: To, type: string, payload: unknown) =>
         this.running().publish({ to: recipientOf(to), type, payload }),
       emitWithAck: async (to: To, type: string, payload: unknown, { timeoutMs }: { timeoutMs: number }) => {
-        const answers = await this.running().ask(recipientOf(to), type, payload, timeoutMs)
+        const answers = await this.running().speaker.ask(recipientOf(to), type, payload, timeoutMs)
         if (answers.answers.length === 0) throw new AckTimeout(timeoutMs)
         return answers
       },

@@ -6,11 +6,9 @@ import type { ServerFrame } from '../protocol/frames.ts'
 import { AckBatches } from './ack-batches.ts'
 import { Admission } from './admission.ts'
 import type { Application } from './application.ts'
-import { type Answers, Asks } from './asks.ts'
 import { Audience } from './audience.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
-import type { Voice } from './context.ts'
 import { Delivery } from './delivery.ts'
 import { Disconnects } from './disconnects.ts'
 import { type BuiltIn, Dispatcher } from './dispatch.ts'
@@ -18,7 +16,7 @@ import { drain } from './drain.ts'
 import { Errands } from './errands.ts'
 import { errorFrame } from './exchange.ts'
 import { FirstIds } from './first-ids.ts'
-import { ANSWERS, ForeignAsks } from './foreign-asks.ts'
+import { ForeignAsks } from './foreign-asks.ts'
 import { tellGap } from './gap-notice.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Idempotency } from './idempotency.ts'
@@ -29,6 +27,7 @@ import { Interests } from './interests.ts'
 import { Laggards } from './laggards.ts'
 import { admissionLimits, frameLimits, rateLimits, unlimited } from './limits.ts'
 import { DeliveryLine } from './line.ts'
+import { Listing } from './listing.ts'
 import type { Log } from './log.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import { Message } from './message.ts'
@@ -36,9 +35,8 @@ import type { Observer } from './observer.ts'
 import { openSession, type Start } from './opening.ts'
 import { Peers } from './peers.ts'
 import type { Backend, LocalView } from './ports/backend.ts'
-import type { Passage } from './ports/directory.ts'
 import { Presence } from './presence.ts'
-import type { Publication, Published, Recipient } from './publication.ts'
+import type { Publication, Published } from './publication.ts'
 import { Publisher } from './publisher.ts'
 import { RateLimiter } from './rate-limit.ts'
 import { Receiver } from './receiver.ts'
@@ -54,6 +52,7 @@ import { Router } from './router.ts'
 import type { Session } from './session.ts'
 import { Shedding } from './shedding.ts'
 import { SlowConsumers } from './slow-consumers.ts'
+import { Speaker } from './speaker.ts'
 import { storedDelivery } from './stored-delivery.ts'
 import { userLog } from './stored-topics.ts'
 import { TakeOver } from './take-over.ts'
@@ -89,7 +88,6 @@ export class Hub {
   readonly admission: Admission
   readonly heartbeat: Heartbeat
   readonly receiver: Receiver
-  readonly asks = new Asks()
   readonly peers: Peers
   readonly errands: Errands
   readonly takeOver: TakeOver
@@ -104,7 +102,8 @@ export class Hub {
   readonly visitors: Visitors
   /** Verifies a token, revocation included. */
   readonly verify: (token: string) => Promise<Identity>
-  readonly voice: Voice
+  readonly speaker: Speaker
+  readonly listing: Listing
   readonly reporter: Reporter
   private readonly relay: Relay
   private readonly foreignAsks: ForeignAsks
@@ -137,7 +136,6 @@ export class Hub {
     this.peers = new Peers(bus)
     this.foreignAsks = new ForeignAsks(clock, this.peers)
     this.errands = new Errands(this.peers)
-    this.peers.answer(ANSWERS, ({ answers }) => this.asks.answerAll(answers))
     const maxPendingBytes = config.limits.max_pending_bytes
     this.laggards = new Laggards({ clock, maxPendingBytes, delivered: () => this.line.delivered })
     this.slow = new SlowConsumers(this.registry, maxPendingBytes, close, this.laggards)
@@ -178,11 +176,6 @@ export class Hub {
       idempotency: this.idempotency,
       asks: this.foreignAsks,
       online: (to) => this.publisher.online(to),
-    })
-    directory.listen({
-      onPassage: (passage) => this.passed(passage),
-      onLost: (connection) => void this.resumables.keepLost(connection),
-      onEvicted: (connectionId) => this.evicted(connectionId),
     })
     this.publisher = new Publisher({
       clock,
@@ -250,13 +243,9 @@ export class Hub {
       close,
       end,
     })
-    this.voice = {
-      publish: (to, type, payload, except) => this.publish({ to, type, payload, except }),
-      askOne: async (to, type, payload, timeoutMs) => {
-        const { answers } = await this.ask(to, type, payload, timeoutMs, 1)
-        return answers[0]
-      },
-    }
+    const { foreignAsks, idempotency, presence, publisher, relay, resumables } = this
+    this.speaker = new Speaker({ publisher, idempotency, foreignAsks, peers })
+    this.listing = new Listing({ directory, registry, rooms, rules, presence, relay, resumables, end })
     const router = new Router({
       publisher: this.publisher,
       rooms: this.rooms,
@@ -270,7 +259,7 @@ export class Hub {
       application,
       builtIns: options.builtIns(this),
       router,
-      context: { rooms: this.rooms, rules, voice: this.voice, log },
+      context: { rooms: this.rooms, rules, voice: this.speaker, log },
       handlerTimeoutMs: config.handlers.timeout_ms,
       blocked: (session, type, ms) => this.reporter.tell((observer) => observer.blocked?.(session, type, ms)),
       fail,
@@ -284,7 +273,7 @@ export class Hub {
       frameLimits: frameLimits(config),
       maxMessageBytes: config.limits.max_message_bytes,
       maxWaitingBytes: config.limits.max_pending_bytes,
-      asking: () => this.asks.size + this.foreignAsks.size > 0,
+      asking: () => this.speaker.asking,
       dispatch: (exchange) => dispatcher.dispatch(exchange),
       fail,
       end,
@@ -367,9 +356,7 @@ export class Hub {
     this.rooms.leaveAll(session, gathered)
     this.laggards.forget(session)
     this.registry.remove(session)
-    const { directory } = this.backend
-    if (this.rooms.lingers(session)) directory.vacate(session.connectionId)
-    else directory.release(session.connectionId)
+    this.listing.free(session, this.rooms.lingers(session))
     this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
     this.reporter.tell((observer) => observer.closed?.(session, closing))
@@ -407,32 +394,6 @@ export class Hub {
     return this.publisher.publish(publication)
   }
 
-  /** Publishes once for each key: a repeated one gets the first answer. */
-  publishOnce(key: string, publication: Publication): MaybePromise<Published> {
-    const scope = `\n${keyScope(key)}`
-    return this.idempotency.once(scope, key, () => this.publish({ ...publication, idempotency: { scope, key } }))
-  }
-
-  /** Publishes an event that wants answers; resolves when all have come, or enough of them, or the time is up. */
-  async ask(
-    to: Recipient,
-    type: string,
-    payload: unknown,
-    timeoutMs: number,
-    enough?: number,
-  ): Promise<Answers & { published: Published }> {
-    let published: Published | undefined
-    const answers = await this.asks.ask(
-      timeoutMs,
-      async (id) => {
-        published = await this.publish({ to, type, payload, ask: { id, timeoutMs } })
-        return published.online
-      },
-      enough,
-    )
-    return { ...answers, published: published as Published }
-  }
-
   /**
    * Lets everybody go, spread over the configured window, and resolves when the last is gone.
    * @param signal ends the spreading: what is left is closed at once.
@@ -459,19 +420,13 @@ export class Hub {
     clearInterval(this.timer)
     this.slow.stop()
     this.presence.close()
-    this.asks.closeAll()
-  }
-
-  /** Takes a client's answer to an event, of this instance or another. */
-  answer(ackId: string, connectionId: string, result: unknown): void {
-    this.asks.answer(ackId, connectionId, result)
-    this.foreignAsks.answer(ackId, connectionId, result)
+    this.speaker.asks.closeAll()
   }
 
   private opened(session: Session, { former }: Start): void {
     if (session.closed) return
     if (former !== undefined) this.takeOver.settled(former)
-    this.listed(session)
+    this.listing.write(session)
     this.heartbeat.lookAtToken(session, this.clock.monotonic())
     this.reporter.tell((observer) => observer.opened?.(session))
     this.receiver.release(session)
@@ -480,33 +435,6 @@ export class Hub {
   private refuse(session: Session, thrown: unknown): void {
     if (!(thrown instanceof TidingsError)) this.reporter.report(thrown, 'connect')
     this.end(session, TidingsError.from(thrown))
-  }
-
-  /** Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed. */
-  listed(session: Session): void {
-    const listed = this.backend.directory.list(session)
-    if (listed === false) this.evicted(session.connectionId)
-    if (!(listed instanceof Promise)) return
-    listed.then(
-      (isListed) => isListed || this.evicted(session.connectionId),
-      // The directory brings it in when it can be reached again.
-      () => {},
-    )
-  }
-
-  private evicted(connectionId: string): void {
-    const session = this.registry.get(connectionId)
-    if (session !== undefined) this.end(session, new TidingsError('connection_limit', undefined, { reconnect: false }))
-  }
-
-  /** Somebody came or went whose instance could not say so. */
-  private passed({ room, userId, username, participants, came, nodeLost }: Passage): void {
-    // Who is cut while it is let in is taken out with its connection, and was never there for the others.
-    if (!came && !nodeLost && this.rooms.withdrawGone(room, userId)) return
-    const change = { person: { id: userId, username }, participants, came, gathered: false, nodeLost }
-    const here = this.rooms.get(room)
-    if (here !== undefined) this.presence.passed(here, change)
-    if (this.rules.ruleFor(room).presence !== 'off') this.relay.presence(room, change)
   }
 
   private sayError(session: Session, error: TidingsError, frameId: string | undefined): void {
@@ -525,16 +453,4 @@ export class Hub {
     this.revoker.sweep()
     this.rooms.sweep(this.clock.monotonic())
   }
-}
-
-/**
- * Scopes over which the keys of backends are spread. A scope remembers a few hundred keys, which is ample for a device and
- * nothing for a backend that publishes a thousand a second.
- */
-const KEY_SCOPES = 1024
-
-function keyScope(key: string): number {
-  let hash = 0
-  for (let at = 0; at < key.length; at++) hash = (hash * 31 + key.charCodeAt(at)) >>> 0
-  return hash % KEY_SCOPES
 }

@@ -11,7 +11,7 @@ export function ack(hub: Hub): BuiltIn {
     const correlationId = isRecord(payload) ? payload['correlation_id'] : undefined
     const cursor = isRecord(payload) ? payload['cursor'] : undefined
     if (typeof correlationId === 'string') {
-      hub.answer(correlationId, exchange.session.connectionId, (payload as Record<string, unknown>)['result'])
+      hub.speaker.answer(correlationId, exchange.session.connectionId, (payload as Record<string, unknown>)['result'])
     } else {
       const position = typeof cursor === 'string' ? parseCursor(cursor) : undefined
       if (position !== undefined) hub.inbox.acknowledge(exchange.session, position)

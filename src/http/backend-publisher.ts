@@ -34,7 +34,7 @@ export class BackendPublisher {
     const { type, payload, ephemeral } = frame
     const publish = async (ask?: { id: string; timeoutMs: number }): Promise<Published> => {
       const publication = { to, type, payload, ephemeral, ask }
-      return key === undefined ? this.hub.publish(publication) : this.hub.publishOnce(key, publication)
+      return key === undefined ? this.hub.publish(publication) : this.hub.speaker.publishOnce(key, publication)
     }
     return admin.act(
       'publish',
@@ -60,7 +60,7 @@ export class BackendPublisher {
     publish: (ask: { id: string; timeoutMs: number }) => Promise<Published>,
   ): Promise<Publishing> {
     const published = Promise.withResolvers<Published>()
-    const { answers, missing } = await this.hub.asks.ask(timeoutMs, async (id) => {
+    const { answers, missing } = await this.hub.speaker.asks.ask(timeoutMs, async (id) => {
       const done = await publish({ id, timeoutMs })
       published.resolve(done)
       return done.online

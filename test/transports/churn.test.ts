@@ -31,7 +31,7 @@ const WAYS: readonly Way[] = [
 ]
 
 /** What the process holds for connections, besides memory. */
-function held({ registry, rooms, delivery, asks }: Hub) {
+function held({ registry, rooms, delivery, speaker }: Hub) {
   return {
     connections: registry.size,
     users: registry.byUser.size,
@@ -39,7 +39,7 @@ function held({ registry, rooms, delivery, asks }: Hub) {
     addresses: registry.byAddress.size,
     rooms: rooms.size,
     everybody: delivery.everybody.size,
-    asks: asks.size,
+    asks: speaker.asks.size,
   }
 }
 
