@@ -26,7 +26,7 @@ interface Reading {
 
 /**
  * The first instance publishes, into rooms that have a member each at the second and none at the third. What the two do
- * anyway, in a time of the same length before the first message, is taken off.
+ * anyway, in a time of the same length after the last message, is taken off.
  */
 async function run(load: Load): Promise<Measured> {
   const [publishing, concerned, bystander] = load.task.servers
@@ -59,14 +59,19 @@ async function run(load: Load): Promise<Measured> {
   }
 
   const length = load.size(10_000, 3000)
+  let running = true
+  load.onChunk = () => {
+    if (running) publish()
+  }
   await load.settle()
-  const idle = await spent(() => Bun.sleep(length))
-  load.onChunk = publish
   publish()
   await load.until(Bun.sleep(load.size(4000, 2000)), 'warm-up')
   const from = acks
   const busy = await spent(() => load.measure(() => Bun.sleep(length), 'messages'))
   const thousands = (acks - from) / 1000
+  running = false
+  await load.settle()
+  const idle = await spent(() => Bun.sleep(length))
   const extra = (n: number, key: keyof Reading): number => ((busy[n]?.[key] ?? 0) - (idle[n]?.[key] ?? 0)) / thousands
   return {
     messages: (acks - from) / load.usage.seconds,
