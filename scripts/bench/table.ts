@@ -45,7 +45,8 @@ function tableOf({ case: measured, lines }: Found): string[] {
 function lineOf({ metric, sides, ratio, met }: Line, columns: readonly string[]): string {
   const figures = columns.map((side) => {
     const figure = sides[side]
-    return figure === undefined ? '' : `${shown(figure.median)} ${metric.unit}`
+    // One side may have no such thing, such as another instance.
+    return figure === undefined || Number.isNaN(figure.median) ? '' : `${shown(figure.median)} ${metric.unit}`
   })
   return row([
     metric.title,

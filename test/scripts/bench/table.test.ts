@@ -41,6 +41,16 @@ test('a document without marks is refused, not overwritten', () => {
   expect(() => withFigures('# Title', {}, [])).toThrow('no <!-- figures -->')
 })
 
+test('what one side does not have is an empty cell', () => {
+  const rounds = new Map<string, Measured[]>([
+    [BASELINE, [{ rate: 2000 }]],
+    [TIDINGS, [{ rate: 1500, ms: 20 }]],
+  ])
+  const document = '<!-- figures -->\n<!-- /figures -->\n'
+  const after = withFigures(document, {}, [{ case: CASE, lines: linesOf(CASE, rounds) }])
+  expect(after).toContain('| time |  | 20.0 ms |  | 100 ms at most: met |')
+})
+
 test('several tables stand in one document, each between marks of its own', () => {
   const before = '<!-- figures -->\nkept\n<!-- /figures -->\n<!-- others -->\nold\n<!-- /others -->\n'
   const after = withFigures(before, { runtime: 'Bun' }, [], 'others')
