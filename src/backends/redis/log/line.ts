@@ -81,10 +81,13 @@ export class Line {
 
   /** Why nothing, or not everything, is told at the moment; absent: it is. */
   get failing(): string | undefined {
-    const { markers, monotonic } = this.options
+    return this.isStuck ? this.standing : this.options.markers.refusal
+  }
+
+  /** Whether the line has stood for longer than it takes to read what was missed. */
+  private get isStuck(): boolean {
     const { standingSince } = this
-    const stands = standingSince !== undefined && monotonic() - standingSince > STANDING_MS
-    return stands ? this.standing : markers.refusal
+    return standingSince !== undefined && this.options.monotonic() - standingSince > STANDING_MS
   }
 
   /** Why the line stands; absent: it does not. For a moment it often does. */
@@ -331,7 +334,8 @@ export class Line {
   private look(): void {
     const { log, markers, monotonic, primary, recent, topics } = this.options
     if (markers.look()) primary.dropSubscriber('nothing comes by the subscription')
-    topics.disappoint()
+    // While nothing comes there is nothing to wait for.
+    topics.disappoint(this.isStuck)
     if (this.state !== 'live') return
     void this.subscribeFresh()
     const idle = topics.takeIdle()

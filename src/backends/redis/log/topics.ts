@@ -5,8 +5,11 @@ import type { Keys } from '../keys.ts'
 
 /** Milliseconds for which a topic that nobody wants stays subscribed: a client that changes its room often comes back. */
 const LINGER_MS = 5000
-/** Milliseconds for which somebody waits for a topic to be live. */
-const PATIENCE_MS = 3000
+/**
+ * Milliseconds for which somebody waits for a topic to be live while subscribing goes on: when many thousands come at once
+ * it takes its time, and whoever is sent away would come again on top of them.
+ */
+const PATIENCE_MS = 15_000
 
 interface Waiter {
   readonly resolve: () => void
