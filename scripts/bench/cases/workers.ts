@@ -21,7 +21,7 @@ async function run(load: Load): Promise<Measured> {
   const pids = load.task.servers.map(({ pid }) => pid)
   const empty = await settledResidentKiB(pids, 1000)
   const files = Math.max(...pids.map(openFiles))
-  const [sender] = await load.open(1)
+  const [sender] = await load.open(1, { rooms: () => [ROOM] })
   if (sender === undefined) throw new Error('no client')
   const publisher = new Publisher(sender, ROOM, 1)
   const started = wallMs()
