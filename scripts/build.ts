@@ -2,6 +2,8 @@
  * `bun run build [--target=bun-linux-arm64] [--outfile=FILE]`: one binary that needs nothing beside it.
  * `TIDINGS_VERSION` and `TIDINGS_COMMIT` become constants in it.
  */
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { version } from '../package.json'
 import { ROOT } from './stages.ts'
@@ -27,19 +29,25 @@ function commit(): string {
   return git('status', '--porcelain', '--untracked-files=no') === '' ? head : `${head}-dirty`
 }
 
+const outfile = resolve(ROOT, values.outfile)
+mkdirSync(dirname(outfile), { recursive: true })
+const folder = mkdtempSync(join(dirname(outfile), '.build-'))
+
 const command = [
   process.execPath,
   'build',
   values.entry,
   '--compile',
-  `--outfile=${values.outfile}`,
+  `--outfile=${join(folder, basename(outfile))}`,
   // Without it, libraries are told that they run in development.
   '--production',
   '--minify',
-  // Line numbers in stack traces; the file written beside the binary is not needed for them.
+  // Line numbers in stack traces.
   '--sourcemap',
   // From start to listening in a quarter of the time. It needs the format spelled out.
   '--bytecode',
+  // What a command does not need is not even read: a third of the time of a start.
+  '--splitting',
   '--format=esm',
   // A server started in a folder that others can write to must not run or read what lies there.
   '--no-compile-autoload-bunfig',
@@ -55,4 +63,7 @@ const built = Bun.spawnSync(command, {
   env: { ...process.env, NODE_ENV: 'production' },
   stdio: ['ignore', 'inherit', 'inherit'],
 })
+if (built.success) renameSync(join(folder, basename(outfile)), outfile)
+// The maps of what it was put together from are in the binary, too.
+rmSync(folder, { recursive: true })
 process.exit(built.exitCode)

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { RefusedError } from '../../../src/testing/index.ts'
+import { RefusedError, type TestClient } from '../../../src/testing/index.ts'
 import { told } from '../../http/api.ts'
 import { names } from '../../support/names.ts'
 import { payloadOf } from '../../support/payload.ts'
 import type { Place } from '../realtime.ts'
 
-export function revocationTests({ connect, host }: Place): void {
+export function revocationTests({ connect, driver, host }: Place): void {
   const revoke = (body: object) => told(host().url, 'POST', '/realtime/tokens/revoke', { body })
   /** Tokens of this very second are left alone unless somebody says otherwise. */
   const soon = () => Math.floor(Date.now() / 1000) + 2
@@ -19,6 +19,14 @@ export function revocationTests({ connect, host }: Place): void {
     closed: { code: 4001, reason: 'token_revoked' },
   } as const
 
+  /** A client that polls and was between two polls is not told: its next one is refused, as its token is. */
+  const expectRevoked = async (client: TestClient) => {
+    const closed = await client.closed
+    if (driver.transport === 'poll' && closed.code === 1006) return
+    expect(closed).toEqual(REVOKED.closed)
+    expect(await client.next()).toMatchObject({ type: 'error', payload: REVOKED.error })
+  }
+
   describe('a token that is revoked', () => {
     test.concurrent('ends its connection, and nothing is delivered after', async () => {
       const { alice, bob, lobby } = names()
@@ -31,8 +39,7 @@ export function revocationTests({ connect, host }: Place): void {
       })
       const ack = await sender.request({ type: 'chat', to: { room: lobby }, payload: 'after' })
       expect(payloadOf(ack)).toMatchObject({ online: 0 })
-      expect(await client.closed).toEqual(REVOKED.closed)
-      expect(await client.next()).toMatchObject({ type: 'error', payload: REVOKED.error })
+      await expectRevoked(client)
       await expect(client.next()).rejects.toThrow('found []')
       expect(await sender.next()).toMatchObject({ type: 'user_left_room', payload: { user: { id: alice } } })
     })
@@ -43,7 +50,7 @@ export function revocationTests({ connect, host }: Place): void {
       await using client = await connect({ user: alice, device: 'd', claims: lost })
       await using other = await connect({ user: alice, device: 'd', claims: kept })
       expect(await revoke(lost)).toEqual({ status: 200, body: { disconnected: 1 } })
-      expect(await client.closed).toEqual(REVOKED.closed)
+      await expectRevoked(client)
       expect(await refusal({ user: alice, device: 'd', claims: lost })).toEqual(REVOKED)
       expect((await other.request({ type: 'ping' })).type).toBe('pong')
       // What the connection had went with it: its client is not who it said it was.
@@ -59,7 +66,7 @@ export function revocationTests({ connect, host }: Place): void {
       await using bobs = await connect({ user: bob, device: 'phone' })
       const body = { user_id: alice, device_id: 'phone', issued_before: soon() }
       expect(await revoke(body)).toEqual({ status: 200, body: { disconnected: 1 } })
-      expect(await phone.closed).toEqual(REVOKED.closed)
+      await expectRevoked(phone)
       expect(await refusal({ user: alice, device: 'phone' })).toEqual(REVOKED)
       // A token that names no device is not good for this one.
       expect(await refusal({ user: alice, query: { device_id: 'phone' } })).toEqual(REVOKED)
