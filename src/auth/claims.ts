@@ -85,10 +85,10 @@ function userOf({ user_id: userId, sub }: Claims): string {
   return id
 }
 
-/** `role` and `roles`, each one name or a list of names, merged. */
 /** Most tokens have none, and an empty list for each connection would be memory for nothing. */
 const NO_ROLES: readonly string[] = Object.freeze([])
 
+/** `role` and `roles`, each one name or a list of names, merged. */
 function rolesOf(claims: Claims): readonly string[] {
   const roles = new Set<string>()
   for (const name of ['role', 'roles']) {
