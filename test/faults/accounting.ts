@@ -14,10 +14,12 @@ export interface Attempt {
   /** Who published, and the how many-eth of its publishes to the topic it was: their order is kept. */
   readonly publisher: string
   readonly number: number
-  outcome: Outcome
-  cursor: number
-  id: string
+  readonly outcome: Outcome
+  readonly cursor: number
+  readonly id: string
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** A message as an application got it. */
 interface Got {
@@ -28,8 +30,10 @@ interface Got {
 }
 
 export class Ledger {
-  private readonly attempts = new Map<string, Attempt>()
+  private readonly attempts = new Map<string, Mutable<Attempt>>()
   private readonly numbers = new Map<string, number>()
+  /** Kept up to date: it is asked for all the time, of hundreds of thousands of attempts. */
+  private readonly counts: Record<Outcome, number> = { unknown: 0, ok: 0, failed: 0 }
 
   /** Enters a publish that is about to be sent. A retry is no new attempt. */
   attempt(topic: string, publisher: string): Attempt {
@@ -39,7 +43,17 @@ export class Ledger {
     const key = `${account} ${number}`
     const attempt: Attempt = { key, topic, publisher, number, outcome: 'unknown', cursor: 0, id: '' }
     this.attempts.set(key, attempt)
+    this.counts.unknown++
     return attempt
+  }
+
+  /** Enters what its publisher was answered. */
+  settle(key: string, answer: { outcome: 'failed' } | { outcome: 'ok'; cursor: number; id: string }): void {
+    const attempt = this.attempts.get(key)
+    if (attempt === undefined) throw new Error(`nobody published ${key}`)
+    this.counts[attempt.outcome]--
+    this.counts[answer.outcome]++
+    Object.assign(attempt, answer)
   }
 
   get(key: string): Attempt | undefined {
@@ -51,9 +65,7 @@ export class Ledger {
   }
 
   count(outcome: Outcome): number {
-    let count = 0
-    for (const attempt of this.attempts.values()) if (attempt.outcome === outcome) count++
-    return count
+    return this.counts[outcome]
   }
 }
 

@@ -30,7 +30,7 @@ import { streams } from './streams.ts'
 import { unrecoverable } from './unrecoverable.ts'
 import { whoIsThere } from './who-is-there.ts'
 
-export const FAULTS: readonly Fault<never>[] = [
+const ALL = {
   acrossInstances,
   acrossTransports,
   badDisk,
@@ -60,4 +60,17 @@ export const FAULTS: readonly Fault<never>[] = [
   subscribersKilled,
   whoIsThere,
   unrecoverable,
-].sort((a, b) => a.number - b.number) as never
+}
+
+export interface NamedFault {
+  /** As its file is called. */
+  readonly name: string
+  readonly fault: Fault<never>
+}
+
+export const FAULTS: readonly NamedFault[] = Object.entries(ALL)
+  .map(([name, fault]) => ({
+    name: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+    fault: fault as never as Fault<never>,
+  }))
+  .sort((a, b) => a.fault.number - b.fault.number)

@@ -35,6 +35,10 @@ export interface DeviceOptions {
 
 /** Milliseconds that a connection may take to say `welcome`. */
 const PATIENCE_MS = 10_000
+/** Milliseconds in which a device comes to where the others are: thousands that have come back are read much at once. */
+const CATCH_UP_MS = 60_000
+/** Milliseconds between two questions how far it has come, at first and at most: a crowd must not ask all the time. */
+const ASK_MS = { first: 20, most: 500 }
 
 export class Device {
   readonly app: Application
@@ -82,7 +86,7 @@ export class Device {
 
   /** Resolves when it is connected and has resumed. */
   async open(): Promise<void> {
-    await until(() => this.ready)
+    await until(() => this.ready, CATCH_UP_MS)
   }
 
   get isOpen(): boolean {
@@ -91,12 +95,14 @@ export class Device {
 
   /** Resolves when everything up to a cursor has come, or was said to be there. */
   async reaches(cursor: number): Promise<void> {
+    let pauseMs = ASK_MS.first
     await until(async () => {
       if (this.app.position >= cursor) return true
       if (this.ready) this.send({ type: 'ping', id: 'level' })
-      await Bun.sleep(20)
+      await Bun.sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, ASK_MS.most)
       return false
-    })
+    }, CATCH_UP_MS)
   }
 
   send(frame: unknown): void {

@@ -3,6 +3,9 @@ import { random } from '../support/random.ts'
 
 export type Figures = Record<string, number | string>
 
+/** Told how far a fault has come: a long one says nothing else for minutes. */
+export type Progress = (reached: string) => void
+
 export interface Fault<Size = unknown> {
   /** Its number in the list of promises tried. */
   readonly number: number
@@ -16,7 +19,7 @@ export interface Fault<Size = unknown> {
    * Breaks things and checks that what was promised holds.
    * @throws where it does not.
    */
-  run(size: Size, chance: Chance): Promise<Figures>
+  run(size: Size, chance: Chance, progress: Progress): Promise<Figures>
 }
 
 /** Numbers by chance that come again for the same seed. */

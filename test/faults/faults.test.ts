@@ -8,10 +8,10 @@ setDefaultTimeout(120_000)
 /** The same chance again: `TIDINGS_TEST_SEED=1 bun test test/faults`. */
 const seed = Number(process.env['TIDINGS_TEST_SEED'] ?? crypto.getRandomValues(new Uint32Array(1))[0])
 
-for (const fault of FAULTS) {
+for (const { fault } of FAULTS) {
   test(`${fault.title} (fault ${fault.number}, seed ${seed})`, async () => {
     try {
-      await fault.run(fault.short, new Chance(seed))
+      await fault.run(fault.short, new Chance(seed), () => {})
     } catch (error) {
       if (!(error instanceof Skipped) || process.env['CI'] === 'true') throw error
       console.warn(`skipped: fault ${fault.number}, ${error.message}`)

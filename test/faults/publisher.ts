@@ -18,9 +18,10 @@ export interface PublisherOptions {
    * Default: such a message has failed.
    */
   readonly insists?: boolean
+  /** Publishes that may be under way. Default: fewer than the ids that a server remembers of one device. */
+  readonly underWay?: number
 }
 
-/** Publishes that may be under way: fewer than the ids that a server remembers of one device. */
 const MAX_UNDER_WAY = 200
 
 export class Publisher {
@@ -44,7 +45,8 @@ export class Publisher {
 
   /** Whether it may publish without leaving too much open. */
   get hasRoom(): boolean {
-    return this.underWay.size < (this.options.insists ? 1 : MAX_UNDER_WAY)
+    const { insists, underWay = MAX_UNDER_WAY } = this.options
+    return this.underWay.size < (insists ? 1 : underWay)
   }
 
   get open(): number {
@@ -120,19 +122,18 @@ export class Publisher {
     if (found === undefined) return
     this.underWay.delete(id)
     const { attempt } = found
+    const { ledger } = this.options
     if (frame.type === 'error') {
       this.errors.push(frame)
       const { retry_after_ms } = frame.payload as { retry_after_ms?: number }
       if (this.options.insists && retry_after_ms !== undefined) {
         this.underWay.set(id, found)
         setTimeout(() => this.again(id), retry_after_ms)
-      } else attempt.outcome = 'failed'
+      } else ledger.settle(attempt.key, { outcome: 'failed' })
       return
     }
     const answer = frame.payload as { id: string; cursor?: string }
-    attempt.outcome = 'ok'
-    attempt.id = answer.id
-    attempt.cursor = Number(answer.cursor ?? 0)
+    ledger.settle(attempt.key, { outcome: 'ok', cursor: Number(answer.cursor ?? 0), id: answer.id })
   }
 
   private again(id: string): void {

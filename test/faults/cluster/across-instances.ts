@@ -21,7 +21,7 @@ export const acrossInstances: Fault<Size> = {
   short: { devices: 5, hops: 5, perSecond: 100, kills: 1 },
   long: { devices: 40, hops: 100, perSecond: 1000, kills: 20 },
 
-  async run({ devices, hops, perSecond, kills }, chance) {
+  async run({ devices, hops, perSecond, kills }, chance, progress) {
     await using cluster = await FaultCluster.start({ config: { poll: { grace_ms: 2000 } } })
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
@@ -43,13 +43,17 @@ export const acrossInstances: Fault<Size> = {
     const publishing = publisher.run(topics, perSecond, stop.signal)
     await Promise.all(
       travellers.map(async (traveller) => {
-        for (let n = 0; n < hops; n++) await traveller.hop(chance.pick(TRANSPORTS))
+        for (let n = 0; n < hops; n++) {
+          progress(`hop ${n + 1} of ${hops} of one device`)
+          await traveller.hop(chance.pick(TRANSPORTS))
+        }
       }),
     )
     let killing = kills
     await Promise.all([
       (async () => {
         for (; killing > 0; killing--) {
+          progress(`${killing} kills to come`)
           const { server } = chance.pick(cluster.members)
           await Bun.sleep(chance.below(400))
           await server.kill()

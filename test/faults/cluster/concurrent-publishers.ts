@@ -13,6 +13,8 @@ interface Size {
 }
 
 const SUBSCRIBERS_EACH = 2
+/** Publishes under way of each: what 150 have under way together is stored and told long before it has waited too long. */
+const UNDER_WAY = 20
 
 export const concurrentPublishers: Fault<Size> = {
   number: 4,
@@ -21,7 +23,7 @@ export const concurrentPublishers: Fault<Size> = {
   short: { publishers: 6, messages: 50 },
   long: { publishers: 50, messages: 1000 },
 
-  async run({ publishers, messages }) {
+  async run({ publishers, messages }, _chance, progress) {
     await using cluster = await FaultCluster.start()
     await using cleanup = new AsyncDisposableStack()
     const ledger = new Ledger()
@@ -37,7 +39,9 @@ export const concurrentPublishers: Fault<Size> = {
     const all: Publisher[] = []
     for (let n = 0; n < cluster.members.length * publishers; n++) {
       const token = await cluster.token({ user: `p${n}`, device: 'd', roles: ['admin'] })
-      const publisher = new Publisher({ name: `p${n}`, url: () => cluster.at(n).server.url, token, ledger })
+      const name = `p${n}`
+      const url = () => cluster.at(n).server.url
+      const publisher = new Publisher({ name, url, token, ledger, underWay: UNDER_WAY })
       cleanup.defer(() => publisher.stop())
       all.push(publisher)
     }
@@ -46,11 +50,13 @@ export const concurrentPublishers: Fault<Size> = {
       all.map(async (publisher) => {
         for (let sent = 0; sent < messages; sent++) {
           if (!publisher.hasRoom) await until(() => publisher.hasRoom)
+          progress(`${ledger.count('ok')} published`)
           publisher.publish('room:one')
         }
         await publisher.settled()
       }),
     )
+    progress('everybody gets everything')
     const last = Math.max(...[...ledger.all()].map(({ cursor }) => cursor))
     await Promise.all(devices.map((device) => device.reaches(last)))
 
@@ -61,7 +67,8 @@ export const concurrentPublishers: Fault<Size> = {
       devices.flatMap(({ breaches }) => breaches),
     )
     const failed = ledger.count('failed')
-    must(failed === 0, `${failed} publishes failed`)
+    const refusals = all.flatMap(({ errors }) => errors)
+    must(failed === 0, `${failed} publishes failed: ${JSON.stringify(refusals[0])}`)
     const sequences = new Set(apps.map(({ got }) => got.map(({ key }) => key).join('\n')))
     must(sequences.size === 1, `there are ${sequences.size} sequences`)
     return { published: ledger.count('ok'), delivered: apps.reduce((sum, { got }) => sum + got.length, 0) }

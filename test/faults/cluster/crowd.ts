@@ -1,6 +1,6 @@
 /** Publishers and subscribers over all instances, and their accounts. */
 import { until } from '../../support/until.ts'
-import { holds, Ledger } from '../accounting.ts'
+import { type Attempt, holds, Ledger } from '../accounting.ts'
 import { Device } from '../device.ts'
 import { type Chance, type Figures, must, none } from '../fault.ts'
 import { Publisher } from '../publisher.ts'
@@ -23,8 +23,12 @@ export interface CrowdOptions extends CrowdSize {
 
 /** Rooms that a device is in. */
 const ROOMS_EACH = 3
-/** Messages a second of each publisher that insists: everybody hears them. */
+/** Messages a second of each publisher that insists. */
 const INSISTED_PER_SECOND = 20
+/** Devices that hear those who insist, at most: to thousands that would be most of all deliveries. */
+const HEAR_INSISTED = 150
+/** Devices that connect at the same time. */
+const CONNECTING = 100
 
 export class Crowd implements AsyncDisposable {
   readonly ledger = new Ledger()
@@ -57,7 +61,10 @@ export class Crowd implements AsyncDisposable {
         user,
         url: () => url(n),
         token: await cluster.token({ user, device: 'd' }),
-        rooms: [...new Set(Array.from({ length: ROOMS_EACH }, () => chance.pick(names))), ...insisted],
+        rooms: [
+          ...new Set(Array.from({ length: ROOMS_EACH }, () => chance.pick(names))),
+          ...(n < HEAR_INSISTED ? insisted : []),
+        ],
         format: n % 4 === 3 ? 'msgpack' : 'json',
         resumesBy: n % 3 === 2 ? 'frame' : 'address',
         takesOver: n % 2 === 0,
@@ -72,7 +79,9 @@ export class Crowd implements AsyncDisposable {
     }
     for (let n = 0; n < publishers; n++) crowd.publishers.push(await publisher(`p${n}`, n, false))
     for (const [n, name] of insisted.entries()) crowd.insistent.push(await publisher(name, n, true))
-    await Promise.all(crowd.devices.map((device) => device.start()))
+    for (let n = 0; n < devices; n += CONNECTING) {
+      await Promise.all(crowd.devices.slice(n, n + CONNECTING).map((device) => device.start()))
+    }
     await Promise.all(crowd.allPublishers().map((publisher) => publisher.start()))
     return crowd
   }
@@ -101,15 +110,19 @@ export class Crowd implements AsyncDisposable {
   async settle(): Promise<void> {
     this.stopping.abort()
     await Promise.all(this.running)
-    const [publisher] = this.publishers
+    const [publisher] = this.publishers as [Publisher]
     const insisted = this.insistent.map((_, n) => `room:insisted${n}`)
-    const lastWords = [...this.topics, ...insisted].map((topic) => publisher?.publish(topic))
-    await publisher?.settled()
+    const lastWords: Attempt[] = []
+    for (const topic of [...this.topics, ...insisted]) {
+      await until(() => publisher.hasRoom)
+      lastWords.push(publisher.publish(topic))
+    }
+    await publisher.settled()
     must(
-      lastWords.every((attempt) => attempt?.outcome === 'ok'),
-      `something could not be stored at the end: ${JSON.stringify(publisher?.errors.at(-1))}`,
+      lastWords.every(({ outcome }) => outcome === 'ok'),
+      `something could not be stored at the end: ${JSON.stringify(publisher.errors.at(-1))}`,
     )
-    const last = Math.max(...lastWords.map((attempt) => attempt?.cursor ?? 0))
+    const last = Math.max(...lastWords.map(({ cursor }) => cursor))
     await Promise.all(this.devices.map((device) => device.reaches(last)))
   }
 

@@ -25,12 +25,15 @@ export const evicting: Fault<Size> = {
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 150, evicted: 100 },
   long: { devices: 60, publishers: 6, rooms: 20, perSecond: 1000, evicted: 5000 },
 
-  async run({ evicted, ...size }, chance) {
+  async run({ evicted, ...size }, chance, progress) {
     await using cluster = await FaultCluster.start()
     await using crowd = await Crowd.gather({ ...size, cluster, chance })
     crowd.start()
     await crowd.stored(100)
-    for (const policy of POLICIES) await evict(cluster.redis, policy, evicted, () => chance.pick(crowd.devices).reset())
+    for (const policy of POLICIES) {
+      progress(policy)
+      await evict(cluster.redis, policy, evicted, () => chance.pick(crowd.devices).reset())
+    }
     await cluster.ready()
     await crowd.stored(100)
     await crowd.settle()

@@ -24,9 +24,9 @@ export const killedInstance: Fault<Size> = {
   title:
     'one of three instances is killed: its clients go on elsewhere, retried publishes appear once, and who is there and how many may come is right again',
   short: { devices: 18, publishers: 3, rooms: 4, perSecond: 100, lost: 5, kills: 1 },
-  long: { devices: 600, publishers: 20, rooms: 150, perSecond: 2000, lost: 100, kills: 3 },
+  long: { devices: 3000, publishers: 20, rooms: 750, perSecond: 2000, lost: 100, kills: 3 },
 
-  async run({ lost, kills, ...size }, chance) {
+  async run({ lost, kills, ...size }, chance, progress) {
     await using cluster = await FaultCluster.start({ config: { limits: { per_user: PER_USER } } })
     await using crowd = await Crowd.gather({ ...size, cluster, chance, url: () => cluster.next() })
     await using cleanup = new AsyncDisposableStack()
@@ -43,6 +43,7 @@ export const killedInstance: Fault<Size> = {
     crowd.start()
     const sweptMs: number[] = []
     for (let n = 0; n < kills; n++) {
+      progress(`kill ${n + 1} of ${kills}`)
       const victim = cluster.at(n).server
       const survivors = cluster.servers.filter((server) => server !== victim)
       const told = survivors.map(() => new Told())
@@ -85,6 +86,7 @@ export const killedInstance: Fault<Size> = {
       await victim.start()
       await crowd.stored(50)
     }
+    progress('everybody gets everything')
     await crowd.settle()
     crowd.check()
     crowd.missedNothing()

@@ -1,7 +1,7 @@
 import type { RedisServer } from '../../kit/redis.ts'
 import { until } from '../../support/until.ts'
 import { Ws } from '../../support/ws-client.ts'
-import { type Chance, type Fault, must } from '../fault.ts'
+import { type Chance, type Fault, must, type Progress } from '../fault.ts'
 import type { FaultServer } from '../server.ts'
 import { FaultCluster } from './cluster.ts'
 
@@ -29,9 +29,9 @@ export const limitRace: Fault<Size> = {
   short: { connects: 30, rounds: 3, deaths: false },
   long: { connects: 200, rounds: 100, deaths: true },
 
-  async run({ connects, rounds, deaths }, chance) {
+  async run({ connects, rounds, deaths }, chance, progress) {
     const outcomes = []
-    for (const policy of POLICIES) outcomes.push(await race(policy, connects, rounds, deaths, chance))
+    for (const policy of POLICIES) outcomes.push(await race(policy, { connects, rounds, deaths }, chance, progress))
     const [rejecting, closing] = outcomes
     return {
       rejected: rejecting?.refused ?? 0,
@@ -41,11 +41,12 @@ export const limitRace: Fault<Size> = {
   },
 }
 
-async function race(policy: Policy, connects: number, rounds: number, deaths: boolean, chance: Chance) {
+async function race(policy: Policy, { connects, rounds, deaths }: Size, chance: Chance, progress: Progress) {
   await using cluster = await FaultCluster.start({ config: { limits: { per_user: LIMIT, per_user_policy: policy } } })
   const token = await cluster.token({ user: 'alice' })
   let [refused, closed] = [0, 0]
   for (let round = 0; round < rounds; round++) {
+    progress(`${policy}, round ${round + 1} of ${rounds}`)
     const calls = Array.from({ length: connects }, (_, n) => new Call(cluster.at(n).server, token))
     await Promise.all(calls.map((call) => call.decided))
     const open = () => calls.filter(({ state }) => state === 'open')

@@ -17,12 +17,13 @@ export const lostReplies: Fault<Size> = {
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, replies: 30 },
   long: { devices: 60, publishers: 6, rooms: 10, perSecond: 1000, replies: 1000 },
 
-  async run({ replies, ...size }, chance) {
+  async run({ replies, ...size }, chance, progress) {
     await using cluster = await FaultCluster.start()
     await using crowd = await Crowd.gather({ ...size, cluster, chance })
     crowd.start()
     await crowd.stored(50)
     for (let n = 0; n < replies; n++) {
+      progress(`reply ${n + 1} of ${replies}`)
       const { toRedis } = cluster.at(n)
       const dropped = toRedis.repliesDropped
       toRedis.dropReplyTo(PUBLISH)

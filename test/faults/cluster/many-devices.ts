@@ -33,7 +33,7 @@ export const manyDevices: Fault<Size> = {
   short: { messages: 300, cuts: 30, kills: 1 },
   long: { messages: 1000, cuts: 300, kills: 10 },
 
-  async run({ messages, cuts, kills }, chance) {
+  async run({ messages, cuts, kills }, chance, progress) {
     await using cluster = await FaultCluster.start({
       config: { inbox: { max_messages: 100_000 }, heartbeat: HEARTBEAT },
     })
@@ -74,6 +74,7 @@ export const manyDevices: Fault<Size> = {
     })()
     const cutting = (async () => {
       for (let n = 0; n < cuts; n++) {
+        progress(`cut ${n + 1} of ${cuts}`)
         const device = chance.pick(devices)
         const way = chance.below(6)
         if (way === 0) chance.pick(ways).cut()

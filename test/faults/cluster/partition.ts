@@ -15,7 +15,7 @@ export const partition: Fault<Size> = {
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, partedMs: 3500 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, partedMs: 60_000 },
 
-  async run({ partedMs, ...size }, chance) {
+  async run({ partedMs, ...size }, chance, progress) {
     await using cluster = await FaultCluster.start()
     await using crowd = await Crowd.gather({ ...size, cluster, chance })
     const { server, toRedis } = cluster.at(2)
@@ -24,6 +24,7 @@ export const partition: Fault<Size> = {
     await crowd.stored(50)
     toRedis.set({ blackHole: 'both' })
     const parted = Bun.sleep(partedMs)
+    progress('parted')
     await cluster.degraded([server])
     await pair.goOn(20)
     await crowd.stored(200)
@@ -33,6 +34,7 @@ export const partition: Fault<Size> = {
       others.every((state) => state === 'ready'),
       `the others were ${others.join(' and ')}`,
     )
+    progress('healed')
     toRedis.heal()
     await cluster.ready()
     await crowd.stored(50)

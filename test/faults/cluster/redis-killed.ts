@@ -19,7 +19,7 @@ export const redisKilled: Fault<Size> = {
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, kills: 1, awayMs: 100 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, kills: 10, awayMs: 5000 },
 
-  async run({ kills, awayMs, ...size }, chance) {
+  async run({ kills, awayMs, ...size }, chance, progress) {
     const figures = await killed({ keeps: true })
     await killed({ keeps: false })
     return figures
@@ -30,6 +30,7 @@ export const redisKilled: Fault<Size> = {
       using pair = await Whispers.open(cluster.at(0).server)
       crowd.start()
       for (let n = 0; n < kills; n++) {
+        progress(`kill ${n + 1} of ${kills}, of a Redis ${keeps ? 'with' : 'without'} a disk`)
         await crowd.stored(50)
         await cluster.redis.kill()
         await cluster.degraded()
@@ -37,6 +38,7 @@ export const redisKilled: Fault<Size> = {
         await cluster.redis.run()
         await cluster.ready()
       }
+      progress('everybody gets everything')
       await crowd.stored(50)
       await crowd.settle()
       crowd.check()

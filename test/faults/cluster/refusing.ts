@@ -32,16 +32,18 @@ export const refusing: Fault<Size> = {
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 200, times: 1, flushes: 10 },
   long: { devices: 150, publishers: 10, rooms: 30, perSecond: 2000, times: 10, flushes: 500 },
 
-  async run({ times, flushes, ...size }, chance) {
+  async run({ times, flushes, ...size }, chance, progress) {
     await using cluster = await FaultCluster.start()
     await using crowd = await Crowd.gather({ ...size, cluster, chance })
     using pair = await Whispers.open(cluster.at(0).server)
     crowd.start()
     for (let n = 0; n < flushes; n++) {
+      progress(`scripts flushed ${n} times of ${flushes}`)
       await crowd.stored(20)
       await cluster.redis.admin.script('FLUSH')
     }
     for (let n = 0; n < times * REFUSALS.length; n++) {
+      progress(`refusal ${n + 1} of ${times * REFUSALS.length}`)
       const refusal = REFUSALS[n % REFUSALS.length]
       await crowd.stored(50)
       await refusal?.begin(cluster.redis)

@@ -26,9 +26,9 @@ export const rollingRestart: Fault<Size> = {
   title:
     'instances are restarted one after the other under load: each says first that it leaves, spreads the closes, and nothing is lost',
   short: { devices: 12, publishers: 3, rooms: 4, perSecond: 100, others: 8, windowMs: 600, rounds: 1 },
-  long: { devices: 300, publishers: 10, rooms: 60, perSecond: 2000, others: 560, windowMs: 10_000, rounds: 3 },
+  long: { devices: 2000, publishers: 10, rooms: 500, perSecond: 2000, others: 0, windowMs: 10_000, rounds: 3 },
 
-  async run({ others, windowMs, rounds, ...size }, chance) {
+  async run({ others, windowMs, rounds, ...size }, chance, progress) {
     const drain = { delay_ms: DELAY_MS, window_ms: windowMs, deadline_ms: DELAY_MS + windowMs + DEADLINE_MS }
     await using cluster = await FaultCluster.start({ config: { drain } })
     await using crowd = await Crowd.gather({ ...size, cluster, chance, url: () => cluster.next() })
@@ -37,6 +37,7 @@ export const rollingRestart: Fault<Size> = {
     crowd.start()
     const spreads: number[] = []
     for (let n = 0; n < rounds * cluster.members.length; n++) {
+      progress(`restart ${n + 1} of ${rounds * cluster.members.length}`)
       const { server } = cluster.at(n)
       const counters: Counter[] = []
       for (let more = 0; more < others; more++) {
