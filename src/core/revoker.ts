@@ -24,6 +24,11 @@ const REVOKE = 'revoke'
 const PATIENCE_MS = 5000
 /** Milliseconds between two looks at what is kept: one question of a few bytes, where nothing is new. */
 const LOOK_MS = 3000
+/**
+ * Milliseconds since the last look for which an instance takes itself to know what was revoked. Well below the lease: one
+ * that was cut off for so long that nobody told it any more, and nobody missed its answer, has to look first.
+ */
+const KNOWN_MS = 6000
 /** Milliseconds between two walks over what is known, to forget what is past its time. */
 const FORGET_MS = 60_000
 /** Milliseconds after which it is worth asking again where an instance did not answer: by then it was swept, or is back. */
@@ -50,7 +55,9 @@ export class Revoker {
   private next: number
   /** The same of the next walk. */
   private forgetAt: number
-  private looking = false
+  /** Monotonic milliseconds at which the last look began; below all others where that failed. */
+  private lookedAt = Number.NEGATIVE_INFINITY
+  private looking: Promise<void> | undefined
 
   constructor(deps: RevokerDeps) {
     this.deps = deps
@@ -62,6 +69,17 @@ export class Revoker {
 
   /** Learns what was revoked before. To be awaited before anybody comes in; whoever did is looked at, too. */
   begin(): Promise<void> {
+    return this.look()
+  }
+
+  /**
+   * To be awaited before somebody is let in: an instance that was cut off was not told of what was revoked meanwhile, and
+   * reads it first. `undefined` where there is nothing to wait for.
+   * @throws TidingsError (rejected) `unavailable`: the store cannot be reached.
+   */
+  known(): Promise<void> | undefined {
+    const { clock, peers } = this.deps
+    if (peers.here === undefined || clock.monotonic() - this.lookedAt < KNOWN_MS) return undefined
     return this.look()
   }
 
@@ -90,24 +108,41 @@ export class Revoker {
       revoked.sweep()
     }
     // What nobody else writes to needs no second look.
-    if (peers.here === undefined || now < this.next || this.looking) return
+    if (peers.here === undefined || now < this.next || this.looking !== undefined) return
     this.next = now + LOOK_MS
-    this.look().catch((error) => log.debug('revocations_unread', { error }))
+    this.look().catch((error) => {
+      // As soon as it can: until then whoever it has under a revoked token stays.
+      this.next = clock.monotonic()
+      log.debug('revocations_unread', { error })
+    })
   }
 
-  private async look(): Promise<void> {
+  private look(): Promise<void> {
+    const began = this.deps.clock.monotonic()
+    this.looking ??= this.read()
+      .then(
+        () => {
+          this.lookedAt = began
+        },
+        (error) => {
+          this.lookedAt = Number.NEGATIVE_INFINITY
+          throw error
+        },
+      )
+      .finally(() => {
+        this.looking = undefined
+      })
+    return this.looking
+  }
+
+  private async read(): Promise<void> {
     const { registry, revoked, store } = this.deps
-    this.looking = true
-    try {
-      const kept = await store.all(this.version)
-      if (kept === undefined) return
-      const isNews = kept.revocations.map((revocation) => revoked.learn(revocation)).includes(true)
-      if (isNews) await this.endAll(registry.all())
-      await this.putBack([...revoked.missingIn(kept.revocations)])
-      this.version = kept.version
-    } finally {
-      this.looking = false
-    }
+    const kept = await store.all(this.version)
+    if (kept === undefined) return
+    const isNews = kept.revocations.map((revocation) => revoked.learn(revocation)).includes(true)
+    if (isNews) await this.endAll(registry.all())
+    await this.putBack([...revoked.missingIn(kept.revocations)])
+    this.version = kept.version
   }
 
   /** A store that was emptied or failed over has lost what this process still knows. */

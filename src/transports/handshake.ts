@@ -144,6 +144,8 @@ export class Door {
       connectedAt: hub.clock.now(),
       since: hub.clock.monotonic(),
     }
+    const known = hub.revoker.known()
+    if (known !== undefined) await known
     // Once more: only now it is known for which device the token is used.
     hub.revoked.check(identity, init.deviceId)
     const cursor = cursorOf(query, entrance.position)

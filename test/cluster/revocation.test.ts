@@ -4,6 +4,7 @@ import { Scopes, WHENEVER } from '../../src/core/revocation.ts'
 import { startTestServer, type TestServer } from '../../src/testing/index.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
 import { ADMIN_KEY, refused, told } from '../http/api.ts'
+import { FaultProxy } from '../kit/fault-proxy.ts'
 import { names } from '../support/names.ts'
 import { until } from '../support/until.ts'
 
@@ -73,6 +74,31 @@ test('an instance that was not told of it finds it, and ends the connection', as
   await one.hub.backend.revocations.add(revocation)
   expect(await client.closed).toEqual({ code: 4001, reason: 'token_revoked' })
   expect(await meAt(two, claims)).toBe(401)
+})
+
+test('an instance that was cut off lets nobody in before it knows what was revoked meanwhile', async () => {
+  await using toRedis = await FaultProxy.start(cluster.redis.url)
+  const redis = { url: toRedis.url.replace('http', 'redis') }
+  await using cut = await startTestServer({ config: { ...CONFIG, redis } })
+  const { alice } = names()
+  const claims = { jti: alice }
+  const token = await cut.token({ user: alice, claims })
+  await using client = await cut.connect({ user: alice, claims })
+  toRedis.set({ blackHole: 'both' })
+  await cut.logged('revocations_unread')
+  // As where it is counted as gone: nobody waits for its answer.
+  const revocation = { scope: Scopes.token(alice), issuedBefore: WHENEVER, until: Date.now() + 60_000 }
+  await one.hub.backend.revocations.add(revocation)
+  toRedis.heal()
+  const answers = new Set<number>()
+  await until(async () => {
+    const { status } = await told(cut.url, 'GET', '/realtime/poll', { token })
+    answers.add(status)
+    return status === 200 || status === 401
+  })
+  answers.delete(503)
+  expect([...answers]).toEqual([401])
+  expect(await client.closed).toEqual({ code: 4001, reason: 'token_revoked' })
 })
 
 test('a Redis that has lost them is given them back by who knows them', async () => {

@@ -15,6 +15,7 @@ import { partition } from './cluster/partition.ts'
 import { redisFrozen } from './cluster/redis-frozen.ts'
 import { redisKilled } from './cluster/redis-killed.ts'
 import { refusing } from './cluster/refusing.ts'
+import { revoked } from './cluster/revoked.ts'
 import { rollingRestart } from './cluster/rolling-restart.ts'
 import { subscribersKilled } from './cluster/subscribers-killed.ts'
 import { cutAndResume } from './cut-and-resume.ts'
@@ -54,6 +55,7 @@ const ALL = {
   redisFrozen,
   redisKilled,
   refusing,
+  revoked,
   rollingRestart,
   slowReaders,
   streams,
