@@ -143,9 +143,10 @@ export class Hub {
     this.presence = new Presence({
       clock,
       maxMembers: config.presence.max_members,
-      count: (room) => attendances.count(room),
+      attendances,
+      room: (name) => this.rooms.get(name),
+      session: (connectionId) => this.registry.get(connectionId),
       tell: (room, frame, except) => this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
-      announce: (room, change) => this.relay.presence(room, change),
     })
     const maxRooms = unlimited(config.limits.max_rooms)
     const busyTopic = (room: string) => this.delivery.broadcaster.busyTopic(roomTopic(room))
@@ -160,7 +161,6 @@ export class Hub {
       rules,
       attendances,
       states,
-      presence: this.presence,
       interests: this.interests,
       maxRooms,
       busyTopic,
@@ -172,7 +172,6 @@ export class Hub {
       bus,
       delivery,
       rooms: () => rooms,
-      presence: this.presence,
       idempotency: this.idempotency,
       asks: this.foreignAsks,
       online: (to) => this.publisher.online(to),
@@ -243,9 +242,9 @@ export class Hub {
       close,
       end,
     })
-    const { foreignAsks, idempotency, presence, publisher, relay, resumables } = this
+    const { foreignAsks, idempotency, publisher, resumables } = this
     this.speaker = new Speaker({ publisher, idempotency, foreignAsks, peers })
-    this.listing = new Listing({ directory, registry, rooms, rules, presence, relay, resumables, end })
+    this.listing = new Listing({ directory, registry, resumables, end })
     const router = new Router({
       publisher: this.publisher,
       rooms: this.rooms,

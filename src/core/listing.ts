@@ -1,21 +1,13 @@
 /** What this process and the directory tell each other of its connections. */
 import { TidingsError } from '../protocol/errors.ts'
-import type { Directory, DirectoryListener, Passage } from './ports/directory.ts'
-import type { Presence } from './presence.ts'
+import type { Directory, DirectoryListener } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
-import type { Relay } from './relay.ts'
 import type { Resumables } from './resumable.ts'
-import type { RoomRules } from './room.ts'
-import type { Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
 
 export interface ListingDeps {
   readonly directory: Directory
   readonly registry: Registry
-  readonly rooms: Rooms
-  readonly rules: RoomRules
-  readonly presence: Presence
-  readonly relay: Relay
   readonly resumables: Resumables
   readonly end: (session: Session, error: TidingsError) => void
 }
@@ -45,17 +37,6 @@ export class Listing implements DirectoryListener {
     const { directory } = this.deps
     if (lingers) directory.vacate(connectionId)
     else directory.release(connectionId)
-  }
-
-  /** Somebody came or went whose instance could not say so. */
-  onPassage({ room, userId, username, participants, came, nodeLost }: Passage): void {
-    const { presence, relay, rooms, rules } = this.deps
-    // Who is cut while it is let in is taken out with its connection, and was never there for the others.
-    if (!came && !nodeLost && rooms.withdrawGone(room, userId)) return
-    const change = { person: { id: userId, username }, participants, came, gathered: false, nodeLost }
-    const here = rooms.get(room)
-    if (here !== undefined) presence.passed(here, change)
-    if (rules.ruleFor(room).presence !== 'off') relay.presence(room, change)
   }
 
   onLost: DirectoryListener['onLost'] = (connection) => void this.deps.resumables.keepLost(connection)

@@ -184,7 +184,7 @@ function welcome(
   const cursor = formatCursor(position)
   const rooms = joined.map(({ entry, since }) => ({
     room: entry.room.name,
-    participant_count: entry.attendance.participants,
+    participant_count: hub.rooms.participants(session, entry),
     cursor: formatCursor(Math.max(position, since)),
   }))
   session.toldPosition = position

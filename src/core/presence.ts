@@ -4,7 +4,7 @@
  */
 import type { ServerFrame } from '../protocol/frames.ts'
 import { type Clock, toTimestamp } from './clock.ts'
-import type { MaybePromise } from './maybe-promise.ts'
+import type { AttendanceListener, Attendances, Participant, Passage } from './ports/backend.ts'
 import type { Room } from './room.ts'
 import type { Session } from './session.ts'
 
@@ -13,67 +13,46 @@ const SUMMARY_INTERVAL_MS = 1000
 /** Members above which a summary holds no names: the names alone would be longer than most messages. */
 const MAX_NAMED_MEMBERS = 2000
 
-interface Person {
-  readonly id: string
-  readonly username: string | undefined
-}
-
-/** A user came to a room or went: the first device came, or the last one is gone. */
-export interface Change {
-  readonly person: Person
-  /** Users in the room now. */
-  readonly participants: number
-  readonly came: boolean
-  /** Many go at once: it is said in a summary, however small the room is. */
-  readonly gathered: boolean
-  /** It went because the instance that had it is dead. */
-  readonly nodeLost: boolean
-}
-
 export interface PresenceDeps {
   readonly clock: Clock
   /** Members up to which each coming and going is told at once. */
   readonly maxMembers: number
-  /** Users in a room now. */
-  readonly count: (room: string) => MaybePromise<number>
+  readonly attendances: Pick<Attendances, 'count' | 'listen'>
+  /** A room with a member in this process. */
+  readonly room: (name: string) => Room | undefined
+  /** A connection of this process. */
+  readonly session: (connectionId: string) => Session | undefined
   /** Hands a frame to the members of a room in this process, but not to `except`. */
   readonly tell: (room: Room, frame: ServerFrame, except: Session | undefined) => void
-  /** Tells the other instances. */
-  readonly announce: (room: string, change: Change) => void
 }
 
 interface Summary {
   /** As the last one told has it: where several instances tell, that need not be the last one who came or went. */
   participants: number
-  readonly joined: Map<string, Person>
-  readonly left: Map<string, Person>
+  readonly joined: Map<string, Participant>
+  readonly left: Map<string, Participant>
   readonly timer: ReturnType<typeof setTimeout>
 }
 
-export class Presence {
+export class Presence implements AttendanceListener {
   private readonly summaries = new Map<Room, Summary>()
   private readonly deps: PresenceDeps
 
   constructor(deps: PresenceDeps) {
     this.deps = deps
+    deps.attendances.listen(this)
   }
 
-  /** A user's first device came into the room. */
-  joined(room: Room, session: Session, participants: number): void {
-    this.changed(room, session, { participants, came: true, gathered: false })
+  onPassage(passage: Passage): void {
+    const room = this.deps.room(passage.room)
+    if (room === undefined) return
+    room.participants = passage.participants
+    if (room.rule.presence !== 'off') this.say(room, passage)
   }
 
-  /**
-   * A user's last device went.
-   * @param gathered many go at once: say it in a summary, however small the room is.
-   */
-  left(room: Room, session: Session, participants: number, gathered = false): void {
-    this.changed(room, session, { participants, came: false, gathered })
-  }
-
-  /** A user came or went by another instance. */
-  passed(room: Room, change: Change): void {
-    if (room.rule.presence !== 'off') this.say(room, change, undefined)
+  onCount(name: string, participants: number): void {
+    const room = this.deps.room(name)
+    if (room !== undefined) room.participants = participants
   }
 
   /** Drops the summaries that are still to come. */
@@ -82,21 +61,16 @@ export class Presence {
     this.summaries.clear()
   }
 
-  private changed(room: Room, session: Session, what: Pick<Change, 'participants' | 'came' | 'gathered'>): void {
-    if (room.rule.presence === 'off') return
-    const change = { ...what, person: { id: session.userId, username: session.identity.username }, nodeLost: false }
-    this.say(room, change, session)
-    this.deps.announce(room.name, change)
-  }
-
-  private say(room: Room, { person, participants, came, gathered, nodeLost }: Change, except?: Session): void {
-    if (!gathered && participants <= this.deps.maxMembers && room.rule.presence === 'events') {
+  private say(room: Room, { userId, username, participants, came, connectionId, gathered, nodeLost }: Passage): void {
+    const person = { id: userId, username }
+    if (gathered !== true && participants <= this.deps.maxMembers && room.rule.presence === 'events') {
       const verb = came ? 'joined' : 'left'
+      const except = connectionId === undefined ? undefined : this.deps.session(connectionId)
       this.send(room, `user_${verb}_room`, except, {
         user: person,
         room_id: room.name,
         participant_count: participants,
-        message: `${person.username ?? person.id} ${verb}`,
+        message: `${username ?? userId} ${verb}`,
         ...(nodeLost && { reason: 'node_lost' }),
       })
       return
@@ -119,7 +93,7 @@ export class Presence {
     const summary = this.summaries.get(room)
     this.summaries.delete(room)
     if (summary === undefined || room.topic.size === 0) return
-    const count = this.deps.count(room.name)
+    const count = this.deps.attendances.count(room.name)
     if (count instanceof Promise) {
       count.then(
         (participants) => this.summarise(room, participants, summary),

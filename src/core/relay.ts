@@ -1,6 +1,6 @@
 /**
- * What is stored nowhere, on its way between the instances of a deployment: messages to who is connected now, and who
- * came and went. It is told at most once, and costs an instance nothing that has nobody to tell it to.
+ * What is stored nowhere, on its way between the instances of a deployment: messages to who is connected now. They are told
+ * at most once, and cost an instance nothing that has nobody to tell them to.
  */
 import { isRecord } from '../protocol/frames.ts'
 import type { Delivery } from './delivery.ts'
@@ -9,7 +9,6 @@ import type { Idempotency } from './idempotency.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
 import { Message } from './message.ts'
 import type { Bus, BusMessage } from './ports/bus.ts'
-import type { Change, Presence } from './presence.ts'
 import type { Publication, Published, Recipient } from './publication.ts'
 import type { Rooms } from './rooms.ts'
 import { parseLogTopic, roomLog, userLog } from './stored-topics.ts'
@@ -19,7 +18,6 @@ export interface RelayDeps {
   readonly bus: Bus | undefined
   readonly delivery: Delivery
   readonly rooms: () => Rooms
-  readonly presence: Presence
   readonly idempotency: Idempotency<Published>
   readonly asks: ForeignAsks
   /** The connections that a message is for, over all instances. */
@@ -44,7 +42,6 @@ export class Relay {
     this.deps = deps
     deps.bus?.onMessage((topic, message, from) => {
       if (message.kind === 'message') this.hearMessage(topic, message, from)
-      else if (message.kind === 'presence') this.hearPresence(topic, message.body)
     })
   }
 
@@ -58,11 +55,6 @@ export class Relay {
     }
     const body = `${idempotency || ask ? JSON.stringify(note) : ''}\n${message.json}`
     bus.publish(topicOf(to), { kind: 'message', body, ...(to.kind === 'device' && { device: to.deviceId }) })
-  }
-
-  /** Tells the other instances that somebody came to a room or went. */
-  presence(room: string, change: Change): void {
-    this.deps.bus?.publish(roomLog(room), { kind: 'presence', body: JSON.stringify(change) })
   }
 
   private hearMessage(topic: string, { body, device }: BusMessage, from: string): void {
@@ -90,12 +82,6 @@ export class Relay {
       // It is for now or never: where too much is waiting for the topic already, it is dropped.
       if (topic !== undefined && broadcaster.accepts(topic)) broadcaster.publish(topic, message, undefined)
     }
-  }
-
-  private hearPresence(topic: string, body: string): void {
-    const { kind, name } = parseLogTopic(topic)
-    const room = kind === 'room' ? this.deps.rooms().get(name) : undefined
-    if (room !== undefined) this.deps.presence.passed(room, readChange(body))
   }
 }
 
@@ -133,26 +119,4 @@ function isPair(value: unknown, second: string): boolean {
   if (!Array.isArray(value)) return false
   const [first, other] = value as unknown[]
   return typeof first === 'string' && (second === 'string' ? typeof other === 'string' : typeof other === 'number')
-}
-
-function readChange(body: string): Change {
-  const value: unknown = JSON.parse(body)
-  const person = isRecord(value) ? value['person'] : undefined
-  const participants = isRecord(value) ? value['participants'] : undefined
-  if (!isRecord(value) || !isRecord(person) || typeof person['id'] !== 'string' || !isCount(participants)) {
-    throw new Error('a coming or going that was relayed is none')
-  }
-  const { came, gathered, nodeLost } = value
-  const username = typeof person['username'] === 'string' ? person['username'] : undefined
-  return {
-    person: { id: person['id'], username },
-    participants,
-    came: came === true,
-    gathered: gathered === true,
-    nodeLost: nodeLost === true,
-  }
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -33,6 +33,8 @@ export class Room {
   readonly topic: Topic
   /** Members of this process by user: others are told of users, not of devices. */
   readonly members = new MultiMap<string, Session>()
+  /** Users in the room over all instances, as far as those here were told: it follows from what they have heard. */
+  participants = 0
 
   /** @param busy the topic of the room before it was left by all, where messages are still on their way to it. */
   constructor(name: string, rule: RoomRule, busy?: Topic) {

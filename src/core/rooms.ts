@@ -1,11 +1,10 @@
-/** Joining and leaving: the rule, the limit, the exclusive group, the topic, and who is told. */
+/** Joining and leaving: the rule, the limit, the exclusive group, the topic. Who is told follows from the attendances. */
 import { TidingsError } from '../protocol/errors.ts'
 import { isRoomName } from '../protocol/names.ts'
 import type { Interests } from './interests.ts'
 import { Lingering } from './lingering.ts'
 import { type MaybePromise, undoing, whenReady } from './maybe-promise.ts'
-import type { Attendance, Attendances, RoomStates } from './ports/backend.ts'
-import type { Presence } from './presence.ts'
+import type { Attendances, RoomStates } from './ports/backend.ts'
 import { Room, type RoomAction, type RoomRules } from './room.ts'
 import type { Session } from './session.ts'
 import { roomLog } from './stored-topics.ts'
@@ -14,7 +13,6 @@ import type { Topic } from './topic.ts'
 /** A session that stands in a room and is not yet subscribed: what the client must hear first is sent in between. */
 export interface Entry {
   readonly room: Room
-  readonly attendance: Attendance
   /** The session was in the room before: nothing has changed. */
   readonly already: boolean
 }
@@ -23,7 +21,6 @@ export interface RoomsDeps {
   readonly rules: RoomRules
   readonly attendances: Attendances
   readonly states: RoomStates
-  readonly presence: Presence
   readonly interests: Interests
   /** Rooms that one session may be in. */
   readonly maxRooms: number
@@ -35,8 +32,6 @@ export interface RoomsDeps {
 
 export class Rooms {
   private readonly rooms = new Map<string, Room>()
-  /** Who has entered a room, as its user's first, and is not subscribed to it yet: nobody was told of them. */
-  private readonly unannounced = new Map<string, Session[]>()
   private readonly lingering = new Lingering()
   private readonly deps: RoomsDeps
 
@@ -87,10 +82,7 @@ export class Rooms {
     }
     this.authorise(session, name, 'join')
     const present = this.rooms.get(name)
-    if (present?.has(session)) {
-      const participants = this.deps.attendances.count(name)
-      return whenReady(participants, (count) => entry(present, { participants: count, changed: false }, true))
-    }
+    if (present?.has(session)) return { room: present, already: true }
     const rule = this.deps.rules.ruleFor(name)
     const left = rule.exclusive === false ? undefined : this.leaveGroup(session, rule.exclusive)
     const joined = session.rooms.length + entered
@@ -125,23 +117,23 @@ export class Rooms {
   }
 
   /**
-   * Subscribes a session that has entered, and tells the others. A session that closed meanwhile is taken out again.
+   * Subscribes a session that has entered; the others are told. A session that closed meanwhile is taken out again.
    * @param since the position at which it joined: older messages of the room are not for it.
    */
-  subscribe(session: Session, { room, attendance, already }: Entry, since: number): void {
+  subscribe(session: Session, { room, already }: Entry, since: number): void {
     if (already) return
     if (session.closed) {
       this.takeOut(session, room)
       return
     }
     room.topic.subscribe(session, since)
-    if (!this.withdraw(room.name, session.userId, (first) => !first.closed)) return
-    this.deps.presence.joined(room, session, attendance.participants)
+    this.deps.attendances.announce(room.name, session)
   }
 
-  /** A user was taken out of a room together with a connection that is gone; false where others were told that it came. */
-  withdrawGone(name: string, userId: string): boolean {
-    return this.withdraw(name, userId, (first) => first.closed)
+  /** Users in a room that a session has entered, itself among them: what it hears afterwards counts on from there. */
+  participants(session: Session, { room }: Entry): number {
+    const isCounted = this.deps.attendances.isTold(room.name, session.userId)
+    return room.participants + (isCounted ? 0 : 1)
   }
 
   /** Takes a session out again that entered and is not going to be subscribed. */
@@ -215,33 +207,18 @@ export class Rooms {
 
   private attend(session: Session, room: Room): MaybePromise<Entry> {
     const { attendances, interests } = this.deps
-    const entered = whenReady(attendances.enter(room.name, session), (attendance) => {
+    const entered = whenReady(attendances.enter(room.name, session), () => {
       for (const { session: former, isOver } of this.lingering.takeFormer(room, session)) {
         void this.takeOut(former, room)
         if (isOver) this.deps.departed(former)
       }
-      if (attendance.changed) {
-        const person = personIn(room.name, session.userId)
-        this.unannounced.set(person, [...(this.unannounced.get(person) ?? []), session])
-      }
-      return entry(room, attendance, false)
+      return { room, already: false }
     })
     return undoing(entered, () => {
       interests.release(roomLog(room.name))
       // It may have been written down all the same.
-      void attendances.leave(room.name, session)
+      void attendances.leave(room.name, session, false)
     })
-  }
-
-  /** Forgets those who entered as their user's first and of whom others were not told; false where there is none. */
-  private withdraw(name: string, userId: string, isMeant: (first: Session) => boolean): boolean {
-    const person = personIn(name, userId)
-    const firsts = this.unannounced.get(person)
-    if (firsts === undefined) return false
-    const left = firsts.filter((first) => !isMeant(first))
-    if (left.length === 0) this.unannounced.delete(person)
-    else this.unannounced.set(person, left)
-    return left.length < firsts.length
   }
 
   private endStay(session: Session, rooms: Iterable<Room>): void {
@@ -266,19 +243,7 @@ export class Rooms {
   private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
     this.remove(session, room)
     this.deps.interests.release(roomLog(room.name))
-    const { attendances, presence } = this.deps
-    const { userId } = session
-    return whenReady(attendances.leave(room.name, session), ({ changed, participants }) => {
-      // Who was cut before `welcome` was never there for the others. Not before this: of whom its connection took along the
-      // directory has told by now.
-      const wasAnnounced = !this.withdraw(room.name, userId, (first) => first === session)
-      if (changed && wasAnnounced) presence.left(room, session, participants, gathered)
-      if (changed || wasAnnounced) return
-      // The user came by another connection meanwhile, which has left it to this one to say so.
-      return whenReady(attendances.has(room.name, userId), (isThere) => {
-        if (isThere) presence.joined(room, session, participants)
-      })
-    })
+    return this.deps.attendances.leave(room.name, session, gathered)
   }
 
   private leaveGroup(session: Session, group: string): MaybePromise<unknown> {
@@ -289,11 +254,3 @@ export class Rooms {
 }
 
 const WORDS: Record<RoomAction, string> = { join: 'join', publish: 'publish to', state: 'use the state of' }
-
-function personIn(room: string, userId: string): string {
-  return `${room}\n${userId}`
-}
-
-function entry(room: Room, attendance: Attendance, already: boolean): Entry {
-  return { room, attendance, already }
-}

@@ -24,7 +24,7 @@ export function joinRoom(hub: Hub): BuiltIn {
     }
     exchange.ack({
       room: entry.room.name,
-      participant_count: entry.attendance.participants,
+      participant_count: hub.rooms.participants(session, entry),
       cursor: hub.position(session),
       recoverable: entry.room.rule.history.maxMessages > 0,
       ...(wish !== undefined && 'since' in wish && { recovered: history.recovered }),

@@ -37,13 +37,13 @@ test('who is cut before its welcome was never there for the others', async () =>
   const { alice, bob, lobby } = names()
   await using watcher = await two.connect({ user: bob, rooms: [lobby] })
   const { registry } = one.hub
-  const { attendances } = one.hub.backend
+  const { attendances, directory } = one.hub.backend
   const goOn = holdUp(one)
   const refused = one.connect({ user: alice, rooms: [lobby] }).catch((error) => error)
-  await until(async () => (await attendances.count(lobby)) === 2)
+  await until(() => !attendances.isTold(lobby, alice))
   for (const session of registry.byUser.get(alice)) one.hub.close(session, 1011, 'lost')
   expect(await refused).toBeInstanceOf(Error)
-  await until(async () => (await attendances.count(lobby)) === 1)
+  await until(async () => (await directory.connectionsOf(alice)) === 0)
   goOn()
   await one.app.publish({ room: lobby }, 'afterwards', 1)
   await watcher.next('afterwards')
@@ -57,7 +57,7 @@ test('who comes by one instance while being cut at another has come once', async
   const { attendances } = one.hub.backend
   const goOn = holdUp(one)
   const refused = one.connect({ user: alice, rooms: [lobby] }).catch((error) => error)
-  await until(async () => (await attendances.count(lobby)) === 2)
+  await until(() => !attendances.isTold(lobby, alice))
   await using other = await two.connect({ user: alice, rooms: [lobby] })
   for (const session of one.hub.registry.byUser.get(alice)) one.hub.close(session, 1011, 'lost')
   expect(await refused).toBeInstanceOf(Error)

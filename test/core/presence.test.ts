@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import type { Passage } from '../../src/core/ports/backend.ts'
 import { Presence } from '../../src/core/presence.ts'
 import { Room } from '../../src/core/room.ts'
 import type { ServerFrame } from '../../src/protocol/frames.ts'
@@ -16,28 +17,22 @@ const RULE = {
 function place(maxMembers: number) {
   const clock = new FakeClock()
   const told: ServerFrame[] = []
-  const announced: string[] = []
-  let members = 0
+  const room = new Room('lobby', RULE)
   const presence = new Presence({
     clock,
     maxMembers,
-    count: () => members,
+    attendances: { listen: () => {}, count: () => room.participants },
+    room: (name) => (name === 'lobby' ? room : undefined),
+    session: () => undefined,
     tell: (_room, frame) => void told.push(frame),
-    announce: (name, { came, person }) => void announced.push(`${person.id} ${came ? 'came to' : 'left'} ${name}`),
   })
-  const room = new Room('lobby', RULE)
   room.topic.subscribe(makeSession(clock, { userId: 'watcher' }))
-  const user = (userId: string) => makeSession(clock, { userId })
   /** Tells of somebody after whom so many are there. */
-  const joined = (userId: string, participants: number) => {
-    members = participants
-    presence.joined(room, user(userId), participants)
-  }
-  const left = (userId: string, participants: number, gathered = false) => {
-    members = participants
-    presence.left(room, user(userId), participants, gathered)
-  }
-  return { presence, room, told, announced, user, joined, left, payloads: () => told.map(({ payload }) => payload) }
+  const passed = (userId: string, participants: number, more: Partial<Passage>) =>
+    presence.onPassage({ room: 'lobby', userId, username: undefined, participants, came: false, ...more })
+  const joined = (userId: string, participants: number) => passed(userId, participants, { came: true })
+  const left = (userId: string, participants: number, gathered = false) => passed(userId, participants, { gathered })
+  return { presence, room, told, joined, left, passed, payloads: () => told.map(({ payload }) => payload) }
 }
 
 describe('a summary', () => {
@@ -80,11 +75,10 @@ describe('a summary', () => {
   })
 
   test.concurrent('is told to nobody where nobody is left, and not after the end', async () => {
-    const { presence, joined, told, user } = place(1)
+    const { presence, joined, told, passed } = place(1)
     joined('a', 2)
     presence.close()
-    const empty = new Room('empty', RULE)
-    presence.left(empty, user('a'), 0)
+    passed('a', 0, { room: 'empty' })
     joined('b', 3)
     await until(() => told.length > 0)
     expect(told).toHaveLength(1)
@@ -93,15 +87,15 @@ describe('a summary', () => {
 })
 
 describe('a coming or going', () => {
-  test('is told to the other instances, and one of theirs is not told back', () => {
-    const { presence, room, told, announced, joined } = place(200)
+  test('is told with the number that it makes, and why somebody went with whom nobody spoke', () => {
+    const { room, told, joined, passed } = place(200)
     joined('alice', 2)
-    const change = { participants: 1, came: false, gathered: false, nodeLost: true }
-    presence.passed(room, { ...change, person: { id: 'bob', username: undefined } })
-    expect(announced).toEqual(['alice came to lobby'])
+    passed('bob', 1, { nodeLost: true })
+    expect(room.participants).toBe(1)
     expect(told.map(({ type, payload }) => [type, payload])).toMatchObject([
       ['user_joined_room', { user: { id: 'alice' }, participant_count: 2 }],
       ['user_left_room', { user: { id: 'bob' }, participant_count: 1, reason: 'node_lost' }],
     ])
+    expect(told[0]?.payload).not.toHaveProperty('reason')
   })
 })

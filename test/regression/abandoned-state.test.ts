@@ -3,7 +3,6 @@ import { createRoomRules } from '../../src/auth/rules.ts'
 import { EmbeddedAttendances } from '../../src/backends/embedded/attendances.ts'
 import { Interests } from '../../src/core/interests.ts'
 import type { Attendances, RoomStates } from '../../src/core/ports/backend.ts'
-import { Presence } from '../../src/core/presence.ts'
 import { Registry } from '../../src/core/registry.ts'
 import { Rooms } from '../../src/core/rooms.ts'
 import { TestHub } from '../support/hub.ts'
@@ -21,13 +20,6 @@ async function heardOf(attendancesOf: (rooms: () => Rooms) => Attendances): Prom
     rules: createRoomRules([], ''),
     states,
     attendances: attendancesOf(() => rooms),
-    presence: new Presence({
-      clock: test.hub.clock,
-      maxMembers: 0,
-      count: () => 0,
-      tell: () => {},
-      announce: () => {},
-    }),
     interests: new Interests({ head: () => 0 }, test.hub.line),
     departed: () => {},
     maxRooms: 1,
@@ -57,8 +49,11 @@ test('the store hears when a room is left by the last and when somebody is there
 // Where others were in the room by another instance, this one neither kept its state nor ever forgot that it had to.
 test('the store hears of who is here, whoever is there by other instances', async () => {
   const attendances: Attendances = {
-    enter: () => ({ participants: 3, changed: true }),
-    leave: () => ({ participants: 2, changed: true }),
+    listen: () => {},
+    enter: () => {},
+    isTold: () => true,
+    announce: () => {},
+    leave: () => {},
     count: () => 2,
     has: () => true,
     participants: () => [],

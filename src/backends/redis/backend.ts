@@ -17,7 +17,7 @@ export function backendOf(store: RedisStore): (local: LocalView) => Backend {
   return (local) => {
     directory.attach(local)
     return {
-      attendances: directory,
+      attendances: directory.attendances,
       states,
       log: messages,
       tickets,

@@ -158,7 +158,9 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   })
   const topics = new Topics(keys, monotonic)
   const maxMessageBytes = options.maxMessageBytes ?? MAX_BUS_BYTES
-  const hearing = new Hearing({ primary, topics, teller, bus, ownChannel, maxMessageBytes, monotonic })
+  const directory = new RedisDirectory({ primary, keys, instance, renewMs: options.leaseRenewMs, clock, log })
+  const { attendances } = directory
+  const hearing = new Hearing({ primary, topics, teller, bus, attendances, ownChannel, maxMessageBytes, monotonic })
   const line = new Line({
     primary,
     topics,
@@ -174,7 +176,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     log,
   })
   const positions = new DevicePositions({ primary, keys, horizonMs })
-  const directory = new RedisDirectory({ primary, keys, instance, renewMs: options.leaseRenewMs, clock, log })
   const states = new RedisRoomStates({ primary, keys, maxStateBytes: options.maxStateBytes })
   const maintenance = new Maintenance({
     primary,

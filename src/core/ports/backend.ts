@@ -19,22 +19,52 @@ export interface Participant {
   readonly username: string | undefined
 }
 
-/** What a join or a leave changed for the whole deployment. */
-export interface Attendance {
+/** A user came to a room or went: the first device came, or the last one is gone. */
+export interface Passage {
+  readonly room: string
+  readonly userId: string
+  readonly username: string | undefined
   /** Users in the room now. */
   readonly participants: number
-  /** Whether the user's first device came, or the last one left: others are told of users, not of devices. */
-  readonly changed: boolean
+  readonly came: boolean
+  /** The connection by which it came. */
+  readonly connectionId?: string | undefined
+  /** Many go at once: it is said in a summary, however small the room is. */
+  readonly gathered?: boolean | undefined
+  /** Its last connection is gone with the instance that had it. */
+  readonly nodeLost?: boolean | undefined
 }
 
-/** Who is in which room, over all instances. */
+/** Hears of the rooms that have a member in this process, in the one order in which they change for the whole deployment. */
+export interface AttendanceListener {
+  onPassage(passage: Passage): void
+  /** How many users are in a room, told where nobody came or went. */
+  onCount(room: string, participants: number): void
+}
+
+/**
+ * Who is in which room, over all instances. A user is in it from the moment in which it can be reached there: whoever
+ * hears that somebody came may say something to him.
+ */
 export interface Attendances {
-  /** MUST be called after the session stands in the room of this process. */
-  enter(room: string, session: Session): MaybePromise<Attendance>
-  /** MUST be called after the session is out of the room of this process. */
-  leave(room: string, session: Session): MaybePromise<Attendance>
+  /** Names the listener. MUST be called once. */
+  listen(listener: AttendanceListener): void
+  /**
+   * MUST be called after the session stands in the room of this process. When it is ready the listener has heard whatever
+   * came before it, and how many users there are.
+   */
+  enter(room: string, session: Session): MaybePromise<void>
+  /** Whether others were told of a user one of whose sessions has entered here. */
+  isTold(room: string, userId: string): boolean
+  /** A session that has entered receives what is said in the room from now on. The first one of its user is told of. */
+  announce(room: string, session: Session): void
+  /**
+   * MUST be called after the session is out of the room of this process.
+   * @param gathered many go at once.
+   */
+  leave(room: string, session: Session, gathered: boolean): MaybePromise<void>
   count(room: string): MaybePromise<number>
-  /** Whether the user stands in the room by any connection. */
+  /** Whether the user is in the room by any connection. */
   has(room: string, userId: string): MaybePromise<boolean>
   /** At most `limit` participants, in the order of their coming. */
   participants(room: string, limit: number): MaybePromise<readonly Participant[]>

@@ -68,22 +68,7 @@ export interface Lookup {
   readonly room?: string | undefined
 }
 
-/** Somebody came to a room or went, and no instance was there to say so. */
-export interface Passage {
-  readonly room: string
-  readonly userId: string
-  readonly username: string | undefined
-  /** Users in the room now. */
-  readonly participants: number
-  /** True: the instance that had it was thought dead, and is back after all. */
-  readonly came: boolean
-  /** Its last connection is gone with the instance that had it. */
-  readonly nodeLost: boolean
-}
-
 export interface DirectoryListener {
-  /** Told on one instance alone, whichever found it. */
-  onPassage(passage: Passage): void
   /** A connection is gone with the instance that had it. Told on one instance alone, whichever found it. */
   onLost(connection: Listed): void
   /**

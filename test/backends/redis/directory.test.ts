@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Listed, Lookup, SeatLimits } from '../../../src/core/ports/directory.ts'
+import type { Passage } from '../../../src/core/ports/backend.ts'
 import type { Session } from '../../../src/core/session.ts'
 import { FaultProxy } from '../../kit/fault-proxy.ts'
 import { RedisServer } from '../../kit/redis.ts'
@@ -123,23 +124,24 @@ describe('rooms', () => {
     const phone = (await one.connect({ userId: 'alice', username: 'Alice' })) as Session
     const laptop = (await two.connect({ userId: 'alice', username: 'Alice' })) as Session
     const bob = (await two.connect({ userId: 'bob' })) as Session
-    expect(await one.join(phone, 'lobby')).toEqual({ participants: 1, changed: true })
-    expect(await two.join(laptop, 'lobby')).toEqual({ participants: 1, changed: false })
-    expect(await two.join(bob, 'lobby')).toEqual({ participants: 2, changed: true })
-    expect(await one.directory.participants('lobby', 10)).toEqual([
+    expect(await one.join(phone, 'lobby')).toBe(1)
+    expect(await two.join(laptop, 'lobby')).toBe(1)
+    expect(await two.join(bob, 'lobby')).toBe(2)
+    expect(await one.attendances.participants('lobby', 10)).toEqual([
       { id: 'alice', username: 'Alice' },
       { id: 'bob', username: undefined },
     ])
-    expect(await one.directory.participants('lobby', 1)).toHaveLength(1)
+    expect(await one.attendances.participants('lobby', 1)).toHaveLength(1)
     expect(await one.directory.connectionsIn('lobby')).toBe(3)
-    expect(await one.leave(phone, 'lobby')).toEqual({ participants: 2, changed: false })
-    expect(await two.leave(laptop, 'lobby')).toEqual({ participants: 1, changed: true })
-    expect(await two.leave(laptop, 'lobby')).toEqual({ participants: 1, changed: false })
-    expect(await one.directory.count('lobby')).toBe(1)
+    await one.leave(phone, 'lobby')
+    expect(await one.attendances.count('lobby')).toBe(2)
+    for (let n = 0; n < 2; n++) await two.leave(laptop, 'lobby')
+    expect(await one.attendances.count('lobby')).toBe(1)
     expect(await one.directory.connectionsIn('lobby')).toBe(1)
   })
 
-  test('under a race of comings and goings each user comes once and goes once', async () => {
+  // Each instance told of what its own scripts had answered: a going could be heard before the coming.
+  test('are told of in one order everywhere, whoever comes and goes by whichever instance', async () => {
     await using group = await processes(3)
     const sessions = await Promise.all(
       Array.from({ length: 30 }, async (_, n) => {
@@ -147,12 +149,55 @@ describe('rooms', () => {
         return { process, session: (await process.connect({ userId: `user${n % 5}` })) as Session }
       }),
     )
-    const came = await Promise.all(sessions.map(({ process, session }) => process.join(session, 'lobby')))
-    expect(came.filter(({ changed }) => changed)).toHaveLength(5)
-    expect(await group.all[0].directory.count('lobby')).toBe(5)
-    const left = await Promise.all(sessions.map(({ process, session }) => process.leave(session, 'lobby')))
-    expect(left.filter(({ changed }) => changed)).toHaveLength(5)
-    expect(await group.all[0].directory.count('lobby')).toBe(0)
+    for (const process of group.all) await process.watch('lobby')
+    for (let n = 0; n < 10; n++) {
+      const coming = sessions.map(async ({ process, session }, place) => {
+        await process.enter(session, 'lobby')
+        // Some are cut before they can be reached.
+        if ((place + n) % 3 !== 0) process.attendances.announce('lobby', session)
+        await process.leave(session, 'lobby')
+      })
+      await Promise.all(coming)
+    }
+    const [last] = sessions
+    await last?.process.join(last.session, 'lobby')
+    const heard = group.all.map(({ passages }) => passages)
+    await until(() => heard.every((passages) => passages.length === heard[0]?.length && passages.at(-1)?.came))
+    expect(heard[1]).toEqual(heard[0] as Passage[])
+    expect(heard[2]).toEqual(heard[0] as Passage[])
+    const there = new Set<string>()
+    for (const { userId, came, participants } of heard[0] as Passage[]) {
+      expect(there.has(userId)).toBe(!came)
+      if (came) there.add(userId)
+      else there.delete(userId)
+      expect(participants).toBe(there.size)
+    }
+    expect([...there]).toEqual(['user0'])
+    expect(await group.all[0].attendances.count('lobby')).toBe(1)
+  })
+
+  test('do not count who has entered and cannot be reached yet', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const phone = (await one.connect({ userId: 'alice' })) as Session
+    const laptop = (await two.connect({ userId: 'alice' })) as Session
+    await two.watch('lobby')
+    await one.enter(phone, 'lobby')
+    expect(one.attendances.isTold('lobby', 'alice')).toBe(false)
+    expect(await one.attendances.count('lobby')).toBe(0)
+    expect(await one.attendances.has('lobby', 'alice')).toBe(false)
+    expect(await two.join(laptop, 'lobby')).toBe(1)
+    // Whoever comes second is not told of, though it was the first to enter.
+    await until(() => one.attendances.isTold('lobby', 'alice'))
+    one.attendances.announce('lobby', phone)
+    await two.leave(laptop, 'lobby')
+    expect(await one.attendances.has('lobby', 'alice')).toBe(true)
+    await one.leave(phone, 'lobby')
+    await until(() => two.passages.length === 2)
+    expect(two.passages.map(({ came, connectionId }) => [came, connectionId])).toEqual([
+      [true, laptop.connectionId],
+      [false, undefined],
+    ])
   })
 
   test('are listed by name while somebody is in them', async () => {
@@ -219,17 +264,20 @@ describe('an instance that is gone', () => {
       const session = (await gone.connect({ userId: `user${n % 10}`, username: `U${n % 10}` })) as Session
       await gone.join(session, 'lobby')
       await gone.join(session, `room${n}`)
+      await one.watch(`room${n}`)
     }
+    one.passages.length = 0
     proxy.set({ refuse: true })
     proxy.cut()
     await expire(prefix, gone.name)
     // 9 users leave the lobby, and 20 rooms lose their only user.
-    await until(() => one.passages.length + two.passages.length >= 29)
-    const passages = [...one.passages, ...two.passages]
+    await until(() => one.passages.length === 29)
+    const { passages } = one
     const left = passages.filter(({ room }) => room === 'lobby')
     // user0 is still there by another connection.
     expect(left.map(({ userId }) => userId).sort()).toEqual(Array.from({ length: 9 }, (_, n) => `user${n + 1}`))
     expect(left.every(({ came, username, userId }) => !came && username === userId.replace('user', 'U'))).toBe(true)
+    expect(passages.every(({ nodeLost }) => nodeLost)).toBe(true)
     expect(passages.filter(({ room }) => room !== 'lobby')).toHaveLength(20)
     expect(await one.directory.totals()).toEqual({ connections: 1, users: 1, rooms: 1 })
     // Each was told of once.
@@ -263,7 +311,10 @@ describe('an instance that is gone', () => {
     const limits = limited({ perUser: 1 })
     const alice = (await away.connect({ userId: 'alice', limits })) as Session
     const bob = (await away.connect({ userId: 'bob', limits })) as Session
+    await one.watch('lobby')
     for (const session of [alice, bob]) await away.join(session, 'lobby')
+    await until(() => one.passages.length === 2)
+    one.passages.length = 0
     proxy.set({ refuse: true })
     proxy.cut()
     await expire(prefix, away.name)
@@ -274,13 +325,14 @@ describe('an instance that is gone', () => {
     await until(() => away.instance.messages.failing === undefined)
     await until(() => away.evicted.length > 0)
     expect(away.evicted).toEqual([bob.connectionId])
-    expect(away.passages).toEqual([
-      { room: 'lobby', userId: 'alice', username: undefined, participants: 1, came: true, nodeLost: false },
+    await until(() => one.passages.length === 3)
+    expect(one.passages.map(({ userId, came, participants }) => [userId, came, participants]).slice(2)).toEqual([
+      ['alice', true, 1],
     ])
     expect((await listed(one)).map(({ connectionId }) => connectionId).sort()).toEqual(
       [alice.connectionId, newcomer.connectionId].sort(),
     )
-    expect(await one.directory.participants('lobby', 10)).toEqual([{ id: 'alice', username: undefined }])
+    expect(await one.attendances.participants('lobby', 10)).toEqual([{ id: 'alice', username: undefined }])
   }, 20_000)
 
   // An operator was told that it was disconnected, and it came back with its instance.
@@ -292,7 +344,10 @@ describe('an instance that is gone', () => {
     await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
     const taken = (await away.connect({ userId: 'alice' })) as Session
     const kept = (await away.connect({ userId: 'bob' })) as Session
+    await one.watch('lobby')
     for (const session of [taken, kept]) await away.join(session, 'lobby')
+    await until(() => one.passages.length === 2)
+    one.passages.length = 0
     proxy.set({ refuse: true })
     proxy.cut()
     await one.directory.evict(taken.connectionId)
@@ -320,7 +375,7 @@ describe('an instance that is gone', () => {
     expect(await one.connect({ limits })).toBeUndefined()
     expect(one.evicted).toEqual([])
     expect(await one.directory.connectionsOf('alice')).toBe(1)
-    expect(await one.directory.count('lobby')).toBe(1)
+    expect(await one.attendances.count('lobby')).toBe(1)
   })
 
   test('does not bring in again a connection that has lost its place', async () => {
@@ -377,13 +432,14 @@ describe('the directory on a bad day', () => {
     const bob = (await two.connect({ userId: 'bob' })) as Session
     await one.join(alice, 'lobby')
     await two.join(bob, 'lobby')
+    await until(() => one.passages.length === 2)
     await own.admin.flushall()
     await until(async () => (await one.directory.totals()).connections === 2)
-    await until(async () => (await one.directory.count('lobby')) === 2)
+    await until(async () => (await one.attendances.count('lobby')) === 2)
     expect(await one.directory.connectionsIn('lobby')).toBe(2)
     expect((await one.directory.find(bob.connectionId))?.instance).toBe(two.name)
     // Nobody was told that they had gone: a cluster that tells of everybody's coming is a storm, and tells what is known.
-    expect([...one.passages, ...two.passages]).toEqual([])
+    expect([one.passages.length, two.passages.length]).toEqual([2, 1])
   }, 15_000)
 
   test('is written anew where another run of Redis may lack some of it, though the lease is there', async () => {
@@ -396,7 +452,7 @@ describe('the directory on a bad day', () => {
     await own.admin.hdel(`${prefix}:1:c:${alice.connectionId}`, 'r:lobby')
     await own.admin.hset(`${prefix}:1:log`, 'run', 'other')
     await own.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    await until(async () => (await one.directory.count('lobby').catch(() => -1)) === 1)
+    await until(async () => (await one.attendances.count('lobby').catch(() => -1)) === 1)
     expect(one.evicted).toEqual([])
   })
 
@@ -406,16 +462,21 @@ describe('the directory on a bad day', () => {
     const [one, two] = group.all
     const alice = (await one.connect({ userId: 'alice' })) as Session
     const bob = (await one.connect({ userId: 'bob' })) as Session
+    await two.watch('lobby')
     for (const session of [alice, bob]) await one.join(session, 'lobby')
     await own.kill()
     await until(() => one.instance.messages.failing !== undefined)
-    expect(await one.leave(alice, 'lobby')).toEqual({ participants: 1, changed: false })
+    await one.leave(alice, 'lobby')
     one.end(bob)
     expect(await one.join(alice, 'other').catch((error) => error)).toMatchObject({ errorName: 'unavailable' })
     await own.run()
     await until(() => one.instance.messages.failing === undefined)
-    await until(async () => (await two.directory.count('lobby').catch(() => -1)) === 0)
+    await until(async () => (await two.attendances.count('lobby').catch(() => -1)) === 0)
     await until(async () => (await two.directory.totals()).connections === 1)
+    expect(two.passages.slice(2).map(({ came, userId }) => [came, userId]).sort()).toEqual([
+      [false, 'alice'],
+      [false, 'bob'],
+    ])
     expect(await two.directory.find(alice.connectionId)).toBeDefined()
   }, 20_000)
 
@@ -427,7 +488,7 @@ describe('the directory on a bad day', () => {
     const ended = (await one.connect({ userId: 'bob' })) as Session
     for (const { connectionId } of [kept, ended]) await server.admin.del(`${prefix}:1:c:${connectionId}`)
     one.end(ended)
-    expect(await one.join(kept, 'lobby')).toEqual({ participants: 1, changed: true })
+    expect(await one.join(kept, 'lobby')).toBe(1)
     expect(await one.join(ended, 'lobby').catch((error) => error)).toMatchObject({ errorName: 'unavailable' })
     expect((await one.directory.find(kept.connectionId))?.rooms).toEqual(['lobby'])
   })

@@ -3,13 +3,15 @@
 import type { RedisStoreOptions } from '../../../src/backends/redis/store.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { newConnectionId } from '../../../src/core/ids.ts'
-import type { Attendance } from '../../../src/core/ports/backend.ts'
-import type { Passage, Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
+import type { Passage } from '../../../src/core/ports/backend.ts'
+import type { Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
 import { Registry } from '../../../src/core/registry.ts'
 import type { Room as CoreRoom } from '../../../src/core/room.ts'
 import { Room } from '../../../src/core/room.ts'
 import type { Session } from '../../../src/core/session.ts'
+import { roomLog } from '../../../src/core/stored-topics.ts'
 import { makeSession } from '../../support/sessions.ts'
+import { until } from '../../support/until.ts'
 import { Instance } from './support.ts'
 
 export const UNLIMITED: SeatLimits = { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0 }
@@ -33,6 +35,7 @@ export class Process implements AsyncDisposable {
   readonly instance: Instance
   readonly registry = new Registry()
   readonly rooms = new Map<string, CoreRoom>()
+  /** Of the rooms that it watches, in the order in which it heard of them. */
   readonly passages: Passage[] = []
   readonly lost: string[] = []
   readonly evicted: string[] = []
@@ -40,8 +43,14 @@ export class Process implements AsyncDisposable {
   private constructor(instance: Instance) {
     this.instance = instance
     this.directory.attach({ registry: this.registry, room: (name) => this.rooms.get(name), rooms: () => this.rooms })
+    this.attendances.listen({
+      onPassage: (passage) => {
+        this.passages.push(passage)
+        this.count(passage.room, passage.participants)
+      },
+      onCount: (room, participants) => this.count(room, participants),
+    })
     this.directory.listen({
-      onPassage: (passage) => this.passages.push(passage),
       onLost: ({ connectionId }) => this.lost.push(connectionId),
       onEvicted: (connectionId) => {
         this.evicted.push(connectionId)
@@ -57,6 +66,10 @@ export class Process implements AsyncDisposable {
 
   get directory() {
     return this.instance.store.directory
+  }
+
+  get attendances() {
+    return this.directory.attendances
   }
 
   get name(): string {
@@ -87,21 +100,36 @@ export class Process implements AsyncDisposable {
     return session
   }
 
-  async join(session: Session, name: string): Promise<Attendance> {
+  /** Hears of a room's comings and goings from now on. */
+  async watch(room: string): Promise<void> {
+    await this.instance.store.messages.interest(roomLog(room), true)
+  }
+
+  /** @returns the users that are in the room once the others were told of this one. */
+  async join(session: Session, name: string): Promise<number> {
+    const room = await this.enter(session, name)
+    this.attendances.announce(name, session)
+    await until(() => this.attendances.isTold(name, session.userId))
+    return room.participants
+  }
+
+  /** Enters, and is not announced. */
+  async enter(session: Session, name: string): Promise<CoreRoom> {
     const room = this.rooms.get(name) ?? new Room(name, RULE)
     this.rooms.set(name, room)
     room.members.add(session.userId, session)
-    const attendance = await this.directory.enter(name, session)
+    await this.watch(name)
+    await this.attendances.enter(name, session)
     room.topic.subscribe(session, 0)
-    return attendance
+    return room
   }
 
-  async leave(session: Session, name: string): Promise<Attendance> {
+  async leave(session: Session, name: string): Promise<void> {
     const room = this.rooms.get(name)
     room?.topic.unsubscribe(session)
     room?.members.delete(session.userId, session)
     if (room?.members.size === 0) this.rooms.delete(name)
-    return await this.directory.leave(name, session)
+    await this.attendances.leave(name, session, false)
   }
 
   end(session: Session): void {
@@ -109,6 +137,11 @@ export class Process implements AsyncDisposable {
     session.state = 'closed'
     this.registry.remove(session)
     this.directory.release(session.connectionId)
+  }
+
+  private count(room: string, participants: number): void {
+    const here = this.rooms.get(room)
+    if (here !== undefined) here.participants = participants
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

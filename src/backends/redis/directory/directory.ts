@@ -1,7 +1,7 @@
-/** The directory in Redis: every change is one script, so that limits hold and each coming and going is seen once. */
+/** The directory in Redis: every change is one script, so that limits hold, and of two who do the same one has done it. */
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { Attendance, Attendances, LocalView, Participant } from '../../../core/ports/backend.ts'
+import type { LocalView } from '../../../core/ports/backend.ts'
 import type {
   Directory,
   DirectoryListener,
@@ -17,12 +17,10 @@ import type { Session } from '../../../core/session.ts'
 import { reasonOf, unavailable } from '../failures.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
-import { attendance } from './attendance.ts'
+import { RedisAttendances } from './attendances.ts'
 import { Lease } from './lease.ts'
 import { Lists } from './lists.ts'
-import { OwedLeaves } from './owed-leaves.ts'
-import { leavesOf } from './passages.ts'
-import { BACK, ENTER, LEAVE, LIST, LOST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
+import { BACK, LIST, LOST, RELEASE, RESERVE, RETURN, UNSEATED, VACATE } from './scripts.ts'
 import { Sweeper } from './sweeper.ts'
 
 export interface RedisDirectoryOptions {
@@ -48,7 +46,8 @@ const MAX_MISMATCHES = 2
 
 const NO_LIMITS: SeatLimits = { perUser: 0, perUserPolicy: 'reject', perAddress: 0, total: 0 }
 
-export class RedisDirectory implements Directory, Attendances {
+export class RedisDirectory implements Directory {
+  readonly attendances: RedisAttendances
   private readonly options: RedisDirectoryOptions
   private readonly lease: Lease
   private readonly lists: Lists
@@ -59,7 +58,7 @@ export class RedisDirectory implements Directory, Attendances {
     registry: new Map(),
     room: () => undefined,
   }
-  private listener: DirectoryListener = { onPassage() {}, onLost() {}, onEvicted() {} }
+  private listener: DirectoryListener = { onLost() {}, onEvicted() {} }
   /** Every place of this process, its session there or not yet. */
   private readonly seats = new Map<string, Seat>()
   /** Those that are being asked for: Redis may know of them before this process does. */
@@ -67,7 +66,6 @@ export class RedisDirectory implements Directory, Attendances {
   private readonly releasing = new Set<string>()
   /** Those that are gone and stay in their rooms for a while. */
   private readonly vacated = new Set<string>()
-  private readonly owed: OwedLeaves
   private limits = NO_LIMITS
   private begun = false
   private mismatches = 0
@@ -87,17 +85,24 @@ export class RedisDirectory implements Directory, Attendances {
       restore: () => this.restore(),
       renewed: (count) => this.compare(count),
     })
-    this.owed = new OwedLeaves(this.lease, (leave, participants) => {
-      const { room, userId, connectionId } = leave
-      const username = this.local.registry.get(connectionId)?.identity.username
-      this.listener.onPassage({ room, userId, username, participants, came: false, nodeLost: false })
+    this.attendances = new RedisAttendances({
+      lease: this.lease,
+      lists: this.lists,
+      ownChannel: keys.instanceChannel(instance),
+      monotonic: () => clock.monotonic(),
+      room: (name) => this.local.room(name),
+      isSeated: (connectionId) => this.seats.has(connectionId),
+      bringBack: async (connectionId) => {
+        const seat = this.seats.get(connectionId)
+        if (seat !== undefined) await this.bringBack(seat)
+        return seat !== undefined
+      },
     })
     this.sweeper = new Sweeper({
       lease: this.lease,
       lists: this.lists,
       clock,
       log,
-      onPassage: (each) => this.listener.onPassage(each),
       onLost: (each) => this.listener.onLost(each),
     })
     this.timer = setInterval(() => this.step(), STEP_MS)
@@ -176,43 +181,6 @@ export class RedisDirectory implements Directory, Attendances {
     return this.seats.has(connectionId)
   }
 
-  async enter(room: string, session: Session): Promise<Attendance> {
-    const { connectionId, identity, userId } = session
-    this.owed.forget(connectionId, room)
-    const args = [connectionId, userId, identity.username ?? '', room]
-    let reply = await this.lease.run(ENTER, args)
-    const seat = this.seats.get(connectionId)
-    if (reply === UNSEATED && seat !== undefined) {
-      await this.bringBack(seat)
-      reply = await this.lease.run(ENTER, args)
-    }
-    if (reply === UNSEATED) throw unavailable('The connection has ended')
-    return attendance(reply)
-  }
-
-  /** A leave is told to Redis later where it cannot be told now: whoever goes is not kept. */
-  async leave(room: string, session: Session): Promise<Attendance> {
-    const { connectionId, userId } = session
-    try {
-      return attendance(await this.lease.run(LEAVE, [connectionId, userId, room]))
-    } catch {
-      if (this.seats.has(connectionId)) this.owed.add({ connectionId, userId, room })
-      return { participants: this.local.room(room)?.members.size ?? 0, changed: false }
-    }
-  }
-
-  count(room: string): Promise<number> {
-    return this.lists.participantsIn(room)
-  }
-
-  has(room: string, userId: string): Promise<boolean> {
-    return this.lists.isIn(room, userId)
-  }
-
-  participants(room: string, limit: number): Promise<readonly Participant[]> {
-    return this.lists.participants(room, limit)
-  }
-
   connections(lookup: Lookup, after?: ListPlace): AsyncIterable<readonly Listed[]> {
     return this.lists.connections(lookup, after)
   }
@@ -245,6 +213,7 @@ export class RedisDirectory implements Directory, Attendances {
   async close(): Promise<void> {
     clearInterval(this.timer)
     this.sweeper.stop()
+    this.attendances.close()
     for (const connectionId of [...this.seats.keys(), ...this.vacated]) this.release(connectionId)
     await this.flush()
     // Where that fails the lease runs out.
@@ -261,7 +230,7 @@ export class RedisDirectory implements Directory, Attendances {
   }
 
   private free(connectionId: string): void {
-    this.owed.forget(connectionId)
+    this.attendances.forget(connectionId)
     if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
     this.releasing.add(connectionId)
   }
@@ -278,20 +247,18 @@ export class RedisDirectory implements Directory, Attendances {
     const all = [...this.releasing]
     for (let n = 0; n < all.length; n += RELEASE_STEP) {
       const some = all.slice(n, n + RELEASE_STEP)
-      let left: readonly string[]
       try {
-        left = (await this.lease.run(RELEASE, some)) as string[]
+        await this.lease.run(RELEASE, some)
       } catch {
         return
       }
       for (const connectionId of some) this.releasing.delete(connectionId)
-      for (const leave of leavesOf(left)) this.listener.onPassage({ ...leave, nodeLost: false })
     }
   }
 
   private step(): void {
     if (this.releasing.size > 0) void this.flush()
-    this.owed.repay()
+    this.attendances.step()
     for (let left = Math.ceil((this.seats.size * STEP_MS) / RECORDS_ROUND_MS); left > 0; left--) {
       this.walk ??= this.seats.keys()
       const { done, value } = this.walk.next()
@@ -356,26 +323,13 @@ export class RedisDirectory implements Directory, Attendances {
     const session = this.local.registry.get(connectionId)
     const username = session?.identity.username
     const record = session === undefined ? '' : this.describe(session)
-    const rooms = session?.rooms ?? []
+    const standing = session === undefined ? [] : this.attendances.standingOf(session)
     const seat = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total]
-    const answer = await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...rooms])
-    if (answer === LOST) throw unavailable('The directory is being replaced')
-    const reply = answer as (string | number)[]
-    if (reply[0] !== 1) {
-      this.seats.delete(connectionId)
-      this.free(connectionId)
-      this.listener.onEvicted(connectionId)
-      return
-    }
-    for (let n = 1; n < reply.length; n += 2) {
-      this.listener.onPassage({
-        room: String(reply[n]),
-        userId,
-        username,
-        participants: Number(reply[n + 1]),
-        came: true,
-        nodeLost: false,
-      })
-    }
+    const reply = await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...standing])
+    if (reply === LOST) throw unavailable('The directory is being replaced')
+    if (reply === 1) return
+    this.seats.delete(connectionId)
+    this.free(connectionId)
+    this.listener.onEvicted(connectionId)
   }
 }

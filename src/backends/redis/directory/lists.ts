@@ -54,7 +54,7 @@ export class Lists {
       if (users.length === 0) return []
       const held = await redis.hmget(this.key('d:', room), ...users)
       return users.map((id, place) => {
-        const name = (held[place] ?? '').replace(/^\d+ /, '')
+        const name = (held[place] ?? '').replace(/^\d+-? /, '')
         return { id, username: name === '' ? undefined : name }
       })
     })

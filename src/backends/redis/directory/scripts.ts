@@ -4,14 +4,18 @@
  * `l:INSTANCE` the lease's name, which expires; `instances` the instances by the end of their leases; `o:INSTANCE` its
  * connections; `c:CONNECTION` a hash of whose it is, with a field `r:ROOM` for each room it is in; `u:USER` his
  * connections by age; `a:ADDRESS` its connections; `connections` all by age; `users` all that have one; `m:ROOM` the users
- * in it by when they came; `d:ROOM` how many connections each has there, with his name, and under no name how many of all
- * have a place;
+ * in it by when they came, as far as they can be reached there; `d:ROOM` how many connections each has there, those included
+ * that have only just entered, `-` where nobody is told of him, and his name, and under no name how many of all have a place;
  * `rooms` all that have somebody; `swept` the instances that were taken for dead and are not known to be back, by when.
  *
  * ARGV begins with the prefix, the instance and its lease. A script of an instance whose lease is over does nothing and
  * answers `lost`: others may have taken its connections out, and it has to bring them in again before it acts.
+ *
+ * Who comes and goes is told here, on the channel of the room, in the step in which it is so: each room's comings and goings
+ * have one order, whoever caused them, and every instance hears them in it.
  */
 import { Script } from '../script.ts'
+import { COUNT_HEAD, PASSAGE_HEAD } from './news.ts'
 
 /** What a script answers whose lease is over. */
 export const LOST = 'lost'
@@ -36,41 +40,56 @@ local function count(connection, room, by)
   if redis.call('HEXISTS', key('c:', connection), 'x') == 0 then redis.call('HINCRBY', key('d:', room), '', by) end
 end
 
-local function enter(connection, user, name, room)
-  local members, devices = key('m:', room), key('d:', room)
-  if redis.call('HSETNX', key('c:', connection), 'r:' .. room, name) == 0 then
-    return redis.call('ZCARD', members), 0
-  end
-  count(connection, room, 1)
-  local others = tonumber(string.match(redis.call('HGET', devices, user) or '0', '^%d+'))
-  redis.call('HSET', devices, user, text(others + 1) .. ' ' .. name)
-  if others > 0 then return redis.call('ZCARD', members), 0 end
-  redis.call('ZADD', members, text(now), user)
-  redis.call('ZADD', prefix .. 'rooms', 0, room)
-  return redis.call('ZCARD', members), 1
+local function standing(room, user)
+  local held, quiet, name = string.match(redis.call('HGET', key('d:', room), user) or '0 ', '^(%d+)(-?) (.*)$')
+  return tonumber(held), quiet, name
 end
 
-local function leave(connection, user, room)
-  local members, devices = key('m:', room), key('d:', room)
-  if redis.call('HDEL', key('c:', connection), 'r:' .. room) == 0 then
-    return redis.call('ZCARD', members), 0, ''
-  end
-  local held, name = string.match(redis.call('HGET', devices, user) or '1 ', '^(%d+) (.*)$')
-  if tonumber(held) > 1 then
+local function stand(room, user, held, quiet, name)
+  redis.call('HSET', key('d:', room), user, text(held) .. quiet .. ' ' .. name)
+end
+
+local function tell(room, user, name, passage)
+  passage.user, passage.participants = user, redis.call('ZCARD', key('m:', room))
+  if name ~= '' then passage.name = name end
+  redis.pcall('PUBLISH', key('t:room:', room), '${PASSAGE_HEAD}' .. cjson.encode(passage))
+end
+
+local function enter(connection, user, name, room)
+  if redis.call('HSETNX', key('c:', connection), 'r:' .. room, name) == 0 then return end
+  count(connection, room, 1)
+  local held, quiet = standing(room, user)
+  stand(room, user, held + 1, quiet, name)
+  if held == 0 then redis.call('ZADD', prefix .. 'rooms', 0, room) end
+end
+
+-- The user can be reached in the room. Answers the name to tell of him, where nobody was told yet and somebody should be.
+local function admit(connection, user, room, isQuiet)
+  if redis.call('HEXISTS', key('c:', connection), 'r:' .. room) == 0 then return end
+  if redis.call('ZADD', key('m:', room), 'NX', text(now), user) == 0 then return end
+  local held, _, name = standing(room, user)
+  if not isQuiet then return name end
+  stand(room, user, held, '-', name)
+end
+
+local function leave(connection, user, room, passage)
+  if redis.call('HDEL', key('c:', connection), 'r:' .. room) == 0 then return end
+  local held, quiet, name = standing(room, user)
+  if held > 1 then
     count(connection, room, -1)
-    redis.call('HSET', devices, user, text(tonumber(held) - 1) .. ' ' .. name)
-    return redis.call('ZCARD', members), 0, name
+    stand(room, user, held - 1, quiet, name)
+    return
   end
+  local members, devices = key('m:', room), key('d:', room)
+  local wasThere = redis.call('ZREM', members, user) == 1
   redis.call('HDEL', devices, user)
-  redis.call('ZREM', members, user)
-  local left = redis.call('ZCARD', members)
-  if left == 0 then
+  if redis.call('HLEN', devices) <= redis.call('HEXISTS', devices, '') and redis.call('EXISTS', members) == 0 then
     redis.call('DEL', devices)
     redis.call('ZREM', prefix .. 'rooms', room)
   else
     count(connection, room, -1)
   end
-  return left, 1, name
+  if wasThere and quiet == '' then tell(room, user, name, passage) end
 end
 `
 
@@ -110,21 +129,13 @@ local function vacate(connection)
   if redis.call('EXISTS', key('u:', seats[1])) == 0 then redis.call('SREM', prefix .. 'users', seats[1]) end
 end
 
-local function leaveAll(connection)
-  local passages = {}
+local function leaveAll(connection, isLost)
   local fields = redis.call('HGETALL', key('c:', connection))
   local user
   for i = 1, #fields, 2 do if fields[i] == 'u' then user = fields[i + 1] end end
   for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 2) == 'r:' then
-      local room = string.sub(fields[i], 3)
-      local left, changed, name = leave(connection, user, room)
-      if changed == 1 then
-        for _, value in ipairs({ room, user, name, text(left) }) do passages[#passages + 1] = value end
-      end
-    end
+    if string.sub(fields[i], 1, 2) == 'r:' then leave(connection, user, string.sub(fields[i], 3), { lost = isLost }) end
   end
-  return passages
 end
 
 -- A place whose connection Redis has evicted would be taken for ever.
@@ -195,47 +206,42 @@ return 1
 
 /**
  * Brings a connection in again after the lease was lost, with its rooms, where the limits still allow it.
- * ARGV: head; connection, user, device, address; limits per user, per address, in total; name; record; rooms.
- * Answers 0 where it has lost its place; else 1, and room, participants of those to which the user has come back for others:
- * they were told of leaves only where the instance was swept, and not where Redis has lost its data.
+ * ARGV: head; connection, user, device, address; limits per user, per address, in total; name; record; then for each room
+ * its name, and what others know of the user there: `told`, nothing, or `-` where they never do.
+ * Answers 0 where it has lost its place, else 1. Others are told that a user has come back where they were told that he
+ * had left: the instance was swept, and not where Redis has lost its data.
  */
 export const RETURN = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
 local connection, user, device, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local place = redis.call('HMGET', key('c:', connection), 'i', 'x')
-if place[2] then return { 0 } end
+if place[2] then return 0 end
 if place[1] ~= instance then
-  if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return { 0 } end
+  if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return 0 end
   seat(connection, user, device, address, text(now))
 end
 redis.call('HSET', key('c:', connection), 'j', ARGV[12])
 local swept = redis.call('ZSCORE', prefix .. 'swept', instance)
-local answer = { 1 }
-for i = 13, #ARGV do
-  local count, changed = enter(connection, user, ARGV[11], ARGV[i])
-  if changed == 1 and swept then
-    answer[#answer + 1] = ARGV[i]
-    answer[#answer + 1] = text(count)
+for i = 13, #ARGV, 2 do
+  local room, known = ARGV[i], ARGV[i + 1]
+  enter(connection, user, ARGV[11], room)
+  if known ~= '' then
+    local name = admit(connection, user, room, known == '-')
+    if name and swept then tell(room, user, name, { came = true }) end
   end
 end
-return answer
+return 1
 `)
 
-/**
- * ARGV: head; connections. Takes them out, with their rooms. Answers room, user, name, participants of those that are left
- * by their user with that: others were not told of them, because Redis could not be told when they went.
- */
+/** ARGV: head; connections. Takes them out, with their rooms. */
 export const RELEASE = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
-local passages = {}
 for i = 4, #ARGV do
   local owner = redis.call('HGET', key('c:', ARGV[i]), 'i')
-  if owner == instance then
-    for _, value in ipairs(leaveAll(ARGV[i])) do passages[#passages + 1] = value end
-  end
+  if owner == instance then leaveAll(ARGV[i]) end
   if owner == instance or not owner then unseat(ARGV[i], instance) end
 end
-return passages
+return 'done'
 `)
 
 /** ARGV: head; connection. Frees what counts for limits and lists, of any instance's connection. */
@@ -245,25 +251,43 @@ vacate(ARGV[4])
 return 'done'
 `)
 
-/** ARGV: head; connection, user, name, room. Answers participants, and 1 where it is the user's first in it. */
+/**
+ * ARGV: head; connection, user, name, room; `-` where nobody is to be told; the caller's own channel, and a token that is
+ * told there with how many users are in the room: when that has come, so has everything before it.
+ * Answers them too, and 1 where others know of the user, or are never told.
+ */
 export const ENTER = new Script(`${HEAD}${ROOMS}
 if not held() then return '${LOST}' end
-if redis.call('HGET', key('c:', ARGV[4]), 'i') ~= instance then return '${UNSEATED}' end
-return { enter(ARGV[4], ARGV[5], ARGV[6], ARGV[7]) }
+local connection, user, name, room, quiet = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+if redis.call('HGET', key('c:', connection), 'i') ~= instance then return '${UNSEATED}' end
+enter(connection, user, name, room)
+if quiet == '-' then admit(connection, user, room, true) end
+local participants = redis.call('ZCARD', key('m:', room))
+local isTold = redis.call('ZSCORE', key('m:', room), user) and 1 or 0
+redis.pcall('PUBLISH', ARGV[9], '${COUNT_HEAD}' .. ARGV[10] .. '\\n' .. participants .. '\\n' .. isTold .. '\\n' .. room)
+return { participants, isTold }
 `)
 
-/** ARGV: head; connection, user, room. Answers participants, and 1 where it was the user's last in it. */
+/** ARGV: head; connection, user, room. Others are told of the user where they do not know of him. */
+export const ANNOUNCE = new Script(`${HEAD}${ROOMS}
+if not held() then return '${LOST}' end
+local connection, user, room = ARGV[4], ARGV[5], ARGV[6]
+local name = admit(connection, user, room, false)
+if name then tell(room, user, name, { came = true, connection = connection }) end
+return 'done'
+`)
+
+/** ARGV: head; connection, user, room; 1 where many go at once. */
 export const LEAVE = new Script(`${HEAD}${ROOMS}
 if not held() then return '${LOST}' end
-local left, changed = leave(ARGV[4], ARGV[5], ARGV[6])
-return { left, changed }
+leave(ARGV[4], ARGV[5], ARGV[6], { gathered = ARGV[7] == '1' or nil })
+return 'done'
 `)
 
 /**
  * Takes one connection of a dead instance out. ARGV: head; the dead instance. Two who do so at the same time find
  * different connections, so that each leave is told once.
- * Answers how many it still has, or -1 where it has none or is alive; then the connection, what was written down of it, and
- * room, user, name, participants of those who have left.
+ * Answers how many it still has, or -1 where it has none or is alive; then the connection, and what was written down of it.
  */
 export const SWEEP = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
@@ -280,14 +304,14 @@ redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS 
 redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
 local known = redis.call('HGETALL', key('c:', connection))
 local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
-local passages = leaveAll(connection)
+leaveAll(connection, true)
 unseat(connection, dead)
 -- If the instance is back after all, it must not bring in again who has lost his place.
 if vacated then
   redis.call('HSET', key('c:', connection), 'x', '1')
   redis.call('PEXPIRE', key('c:', connection), ${SWEPT_MS})
 end
-return { redis.call('SCARD', key('o:', dead)), connection, known, passages }
+return { redis.call('SCARD', key('o:', dead)), connection, known }
 `)
 
 /** ARGV: head. The instance is back, with all its connections. */

@@ -1,11 +1,10 @@
 /** Takes out the connections of instances whose lease has run out. Every instance does; each connection is swept once. */
 import type { Clock } from '../../../core/clock.ts'
 import type { Log } from '../../../core/log.ts'
-import type { Listed, Passage } from '../../../core/ports/directory.ts'
+import type { Listed } from '../../../core/ports/directory.ts'
 import { reasonOf } from '../failures.ts'
 import { type Lease, RENEW_MS } from './lease.ts'
 import { type Lists, listedOf } from './lists.ts'
-import { leavesOf } from './passages.ts'
 import { SWEEP } from './scripts.ts'
 
 export interface SweeperOptions {
@@ -13,7 +12,6 @@ export interface SweeperOptions {
   readonly lists: Lists
   readonly clock: Pick<Clock, 'monotonic'>
   readonly log: Log
-  readonly onPassage: (passage: Passage) => void
   readonly onLost: (connection: Listed) => void
 }
 
@@ -63,16 +61,15 @@ export class Sweeper {
   }
 
   private async sweep(instance: string): Promise<void> {
-    const { lease, log, onLost, onPassage } = this.options
+    const { lease, log, onLost } = this.options
     let swept = 0
     for (let left = 1; left > 0 && !this.stopped; ) {
-      const reply = (await lease.run(SWEEP, [instance])) as [number, string?, string[]?, string[]?]
-      const [count, connectionId, known = [], passages = []] = reply
+      const reply = (await lease.run(SWEEP, [instance])) as [number, string?, string[]?]
+      const [count, connectionId, known = []] = reply
       left = count
       if (connectionId === undefined) continue
       swept++
       for (const connection of listedOf(connectionId, fieldsOf(known))) onLost(connection)
-      for (const passage of leavesOf(passages)) onPassage({ ...passage, nodeLost: true })
     }
     if (swept > 0) log.warn('redis_instance_swept', { instance, connections: swept })
   }

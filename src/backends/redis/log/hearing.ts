@@ -1,6 +1,8 @@
 /** Sorts what comes by the subscriber's connection: what the line takes, what goes the short way, what is none of ours. */
 import type { RedisBus } from '../bus.ts'
 import { isBusText } from '../bus-envelope.ts'
+import type { RedisAttendances } from '../directory/attendances.ts'
+import { isNews } from '../directory/news.ts'
 import type { Primary } from '../primary.ts'
 import { type Marker, parseMarker, parseTold, type Told } from './envelope.ts'
 import type { Teller } from './teller.ts'
@@ -15,6 +17,8 @@ export interface HearingOptions {
   readonly teller: Teller
   /** Where what is stored nowhere goes; it is told whether the line stands or not. */
   readonly bus: RedisBus
+  /** Where it goes who came and went. */
+  readonly attendances: RedisAttendances
   /** The channel that only this instance hears. */
   readonly ownChannel: string
   /** A larger message is none of ours. */
@@ -36,15 +40,17 @@ export class Hearing {
   }
 
   parse(channel: string, data: Buffer): Heard | undefined {
-    const { bus, maxMessageBytes, ownChannel, primary, teller, topics } = this.options
+    const { attendances, bus, maxMessageBytes, ownChannel, primary, teller, topics } = this.options
     const topic = topics.find(channel)
     // What comes of a topic that was just released is nobody's fault.
     if (topic === undefined && channel !== ownChannel) return undefined
     const text = data.length <= maxMessageBytes ? data.toString() : ''
-    if (isBusText(text)) {
+    const isOfRooms = isNews(text)
+    if (isOfRooms || isBusText(text)) {
       // What was stored before it is told before it.
       teller.flush()
-      if (!bus.hear(topic?.name, text)) this.ignored++
+      const heard = isOfRooms ? attendances.hear(topic?.name, text) : bus.hear(topic?.name, text)
+      if (!heard) this.ignored++
       return undefined
     }
     const told = topic && parseTold(topic.name, text)
