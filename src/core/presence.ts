@@ -55,6 +55,13 @@ export class Presence implements AttendanceListener {
     if (room !== undefined) room.participants = participants
   }
 
+  onRecount(name: string, participants: number): void {
+    const room = this.deps.room(name)
+    if (room === undefined || room.participants === participants) return
+    room.participants = participants
+    if (room.rule.presence !== 'off') this.summaryOf(room).participants = participants
+  }
+
   /** Drops the summaries that are still to come. */
   close(): void {
     for (const { timer } of this.summaries.values()) clearTimeout(timer)
@@ -75,14 +82,17 @@ export class Presence implements AttendanceListener {
       })
       return
     }
-    const summary = this.summaries.get(room) ?? this.begin(room)
+    const summary = this.summaryOf(room)
     summary.participants = participants
     const [here, there] = came ? [summary.joined, summary.left] : [summary.left, summary.joined]
     // Whoever came and went between two summaries has not been seen: nothing is said of them.
     if (!there.delete(person.id)) here.set(person.id, person)
   }
 
-  private begin(room: Room): Summary {
+  /** What is going to be said of a room within a second. */
+  private summaryOf(room: Room): Summary {
+    const pending = this.summaries.get(room)
+    if (pending !== undefined) return pending
     const timer = setTimeout(() => this.end(room), SUMMARY_INTERVAL_MS)
     const summary = { participants: 0, joined: new Map(), left: new Map(), timer }
     this.summaries.set(room, summary)

@@ -66,3 +66,18 @@ test('who comes by one instance while being cut at another has come once', async
   await other.close()
   expect(await watcher.next()).toMatchObject({ type: 'user_left_room', payload: { participant_count: 1 } })
 })
+
+// A user counts from the moment in which it can be reached, not from the one in which it is let in.
+test('whoever is told to others can be greeted by them', async () => {
+  const { bob, lobby } = names()
+  await using watcher = await two.connect({ user: bob, rooms: [lobby] })
+  for (let n = 0; n < 20; n++) {
+    const guest = one.connect({ user: `guest${n}`, rooms: [lobby] })
+    const { payload } = await watcher.next('user_joined_room')
+    watcher.send({ type: 'hello', to: { room: lobby }, payload })
+    await using greeted = await guest
+    expect(await greeted.next('hello')).toMatchObject({ payload })
+    await greeted.close()
+    await watcher.next('user_left_room')
+  }
+})

@@ -4,7 +4,7 @@ import type { Session } from '../../core/session.ts'
 
 export class EmbeddedAttendances implements Attendances {
   private readonly local: LocalView
-  private listener: AttendanceListener = { onPassage() {}, onCount() {} }
+  private listener: AttendanceListener = { onPassage() {}, onCount() {}, onRecount() {} }
   /** Of each room, the users who have entered and cannot be reached there yet. They do not count, and are told to nobody. */
   private readonly unannounced = new Map<string, Set<string>>()
 

@@ -10,6 +10,8 @@ export class Keys {
   readonly log: string
   /** A hash without expiry: tokens that were taken back. */
   readonly revocations: string
+  /** A stream of the last comings to rooms and goings. */
+  readonly passages: string
   /** Before the name of a topic: the channel on which its messages are told. */
   readonly channelPrefix: string
 
@@ -18,6 +20,7 @@ export class Keys {
     this.prefix = `${prefix}:${FORMAT}:`
     this.log = `${this.prefix}log`
     this.revocations = `${this.prefix}revoked`
+    this.passages = `${this.prefix}passages`
     this.channelPrefix = `${this.prefix}t:`
   }
 

@@ -120,8 +120,15 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         writer.wake()
         directory.onCommands()
       },
-      onSubscriber: (subscriber) => line.onSubscriber(subscriber),
-      onSilence: () => line.onSilence(),
+      onSubscriber: (subscriber) => {
+        attendances.onSilence()
+        line.onSubscriber(subscriber)
+        void line.live().then(() => attendances.onSubscribed())
+      },
+      onSilence: () => {
+        attendances.onSilence()
+        line.onSilence()
+      },
       onEpoch: (epoch, before) => {
         line.onEpoch(epoch, before)
         if (before === undefined) return

@@ -40,6 +40,8 @@ export interface AttendanceListener {
   onPassage(passage: Passage): void
   /** How many users are in a room, told where nobody came or went. */
   onCount(room: string, participants: number): void
+  /** As that, where it is not known who came and went meanwhile. */
+  onRecount(room: string, participants: number): void
 }
 
 /**

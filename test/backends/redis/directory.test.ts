@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { Listed, Lookup, SeatLimits } from '../../../src/core/ports/directory.ts'
 import type { Passage } from '../../../src/core/ports/backend.ts'
+import type { Listed, Lookup, SeatLimits } from '../../../src/core/ports/directory.ts'
 import type { Session } from '../../../src/core/session.ts'
 import { FaultProxy } from '../../kit/fault-proxy.ts'
 import { RedisServer } from '../../kit/redis.ts'
@@ -47,7 +47,7 @@ async function keysLeft(prefix: string): Promise<string[]> {
   const keys = await server.admin.keys(`${prefix}:1:*`)
   return keys
     .map((key) => key.slice(`${prefix}:1:`.length))
-    .filter((key) => key !== 'log' && !key.startsWith('w:'))
+    .filter((key) => key !== 'log' && key !== 'passages' && !key.startsWith('w:'))
     .sort()
 }
 
@@ -175,6 +175,64 @@ describe('rooms', () => {
     expect([...there]).toEqual(['user0'])
     expect(await group.all[0].attendances.count('lobby')).toBe(1)
   })
+
+  // Whoever was not subscribed for a moment kept those in its lists who had left, until somebody else came.
+  test('tell an instance whose subscription was broken what it has missed, in order and once', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    await using proxy = await FaultProxy.start(server.url)
+    await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    const sessions = await Promise.all(
+      Array.from({ length: 3 }, async (_, n) => (await one.connect({ userId: `user${n}` })) as Session),
+    )
+    const [first, second, third] = sessions as [Session, Session, Session]
+    const kept = (await away.connect({ userId: 'kept' })) as Session
+    await one.watch('lobby')
+    await away.join(kept, 'lobby')
+    await one.join(first, 'lobby')
+    await until(() => away.passages.length === 2)
+    proxy.set({ refuse: true })
+    proxy.cut()
+    await one.join(second, 'lobby')
+    await one.join(second, 'elsewhere')
+    await one.leave(first, 'lobby')
+    await one.join(third, 'lobby')
+    proxy.heal()
+    await until(() => away.instance.messages.failing === undefined)
+    await until(() => away.passages.length >= 5)
+    await one.leave(third, 'lobby')
+    await until(() => away.passages.at(-1)?.userId === 'user2' && away.passages.at(-1)?.came === false)
+    expect(away.passages).toEqual(one.passages.filter(({ room }) => room === 'lobby').slice(-6))
+    expect(away.passages.map(({ userId, came, participants }) => [userId, came, participants])).toEqual([
+      ['kept', true, 1],
+      ['user0', true, 2],
+      ['user1', true, 3],
+      ['user0', false, 2],
+      ['user2', true, 3],
+      ['user2', false, 2],
+    ])
+    expect(away.recounts).toEqual([])
+  }, 20_000)
+
+  test('tell an instance that missed more than is kept how many are there now', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    await using proxy = await FaultProxy.start(server.url)
+    await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    await away.join((await away.connect({ userId: 'kept' })) as Session, 'lobby')
+    proxy.set({ refuse: true })
+    proxy.cut()
+    await one.join((await one.connect({ userId: 'first' })) as Session, 'lobby')
+    await server.admin.xtrim(`${prefix}:1:passages`, 'MAXLEN', 0)
+    await one.join((await one.connect({ userId: 'second' })) as Session, 'lobby')
+    proxy.heal()
+    await until(() => away.recounts.length > 0)
+    expect(away.recounts).toEqual(['lobby'])
+    expect(away.rooms.get('lobby')?.participants).toBe(3)
+    expect(away.passages).toHaveLength(1)
+  }, 20_000)
 
   test('do not count who has entered and cannot be reached yet', async () => {
     await using group = await processes(2)
@@ -462,8 +520,9 @@ describe('the directory on a bad day', () => {
     const [one, two] = group.all
     const alice = (await one.connect({ userId: 'alice' })) as Session
     const bob = (await one.connect({ userId: 'bob' })) as Session
-    await two.watch('lobby')
+    await two.join((await two.connect({ userId: 'carol' })) as Session, 'lobby')
     for (const session of [alice, bob]) await one.join(session, 'lobby')
+    await until(() => two.passages.length === 3)
     await own.kill()
     await until(() => one.instance.messages.failing !== undefined)
     await one.leave(alice, 'lobby')
@@ -471,9 +530,15 @@ describe('the directory on a bad day', () => {
     expect(await one.join(alice, 'other').catch((error) => error)).toMatchObject({ errorName: 'unavailable' })
     await own.run()
     await until(() => one.instance.messages.failing === undefined)
-    await until(async () => (await two.attendances.count('lobby').catch(() => -1)) === 0)
-    await until(async () => (await two.directory.totals()).connections === 1)
-    expect(two.passages.slice(2).map(({ came, userId }) => [came, userId]).sort()).toEqual([
+    await until(async () => (await two.attendances.count('lobby').catch(() => -1)) === 1)
+    await until(async () => (await two.directory.totals()).connections === 2)
+    await until(() => two.passages.length === 5)
+    expect(
+      two.passages
+        .slice(3)
+        .map(({ came, userId }) => [came, userId])
+        .sort(),
+    ).toEqual([
       [false, 'alice'],
       [false, 'bob'],
     ])

@@ -37,6 +37,8 @@ export class Process implements AsyncDisposable {
   readonly rooms = new Map<string, CoreRoom>()
   /** Of the rooms that it watches, in the order in which it heard of them. */
   readonly passages: Passage[] = []
+  /** Rooms of which it was told only how many are in them. */
+  readonly recounts: string[] = []
   readonly lost: string[] = []
   readonly evicted: string[] = []
 
@@ -49,6 +51,10 @@ export class Process implements AsyncDisposable {
         this.count(passage.room, passage.participants)
       },
       onCount: (room, participants) => this.count(room, participants),
+      onRecount: (room, participants) => {
+        this.recounts.push(room)
+        this.count(room, participants)
+      },
     })
     this.directory.listen({
       onLost: ({ connectionId }) => this.lost.push(connectionId),

@@ -2,14 +2,19 @@
  * Who is in which room, in Redis: every change is one script, which also tells of it. This instance hears of its own
  * changes as the others do, by its subscriptions, so that all have one order.
  */
+import type { Log } from '../../../core/log.ts'
 import type { AttendanceListener, Attendances, LocalView, Participant } from '../../../core/ports/backend.ts'
 import type { Session } from '../../../core/session.ts'
 import { parseLogTopic } from '../../../core/stored-topics.ts'
 import { unavailable } from '../failures.ts'
+import type { Keys } from '../keys.ts'
+import type { Primary } from '../primary.ts'
 import { Echoes } from './echoes.ts'
-import type { Lease } from './lease.ts'
+import { Feed } from './feed.ts'
+import { LEASE_MS, type Lease } from './lease.ts'
 import type { Lists } from './lists.ts'
-import { parseCount, parsePassage } from './news.ts'
+import { readMissed } from './missed.ts'
+import { type News, parseNews } from './news.ts'
 import { Owed } from './owed.ts'
 import { ANNOUNCE, ENTER, LEAVE, UNSEATED } from './scripts.ts'
 import { Unannounced } from './unannounced.ts'
@@ -17,11 +22,13 @@ import { Unannounced } from './unannounced.ts'
 export interface RedisAttendancesOptions {
   readonly lease: Lease
   readonly lists: Lists
-  /** The channel that only this instance hears. */
-  readonly ownChannel: string
+  readonly primary: Primary
+  readonly keys: Keys
+  readonly instance: string
+  readonly log: Log
   readonly monotonic: () => number
   /** What is in this process. */
-  readonly room: LocalView['room']
+  readonly local: () => Pick<LocalView, 'room' | 'rooms'>
   /** Whether a connection of this process has a place. */
   readonly isSeated: (connectionId: string) => boolean
   /** Has Redis know a connection of this process again that it has lost; false where it has no place here either. */
@@ -33,12 +40,24 @@ export class RedisAttendances implements Attendances {
   private readonly echoes: Echoes
   private readonly unannounced = new Unannounced()
   private readonly owed: Owed
-  private listener: AttendanceListener = { onPassage() {}, onCount() {} }
+  private readonly feed: Feed
+  private readonly ownChannel: string
+  /** Monotonic milliseconds at which everybody has brought in again what Redis had lost. */
+  private recountAt = Number.POSITIVE_INFINITY
+  private listener: AttendanceListener = { onPassage() {}, onCount() {}, onRecount() {} }
 
   constructor(options: RedisAttendancesOptions) {
     this.options = options
     this.echoes = new Echoes(options.monotonic)
     this.owed = new Owed(options.lease)
+    const { instance, keys, local, log, primary } = options
+    this.ownChannel = keys.instanceChannel(instance)
+    this.feed = new Feed({
+      read: (after) => readMissed(primary, keys, after, (room) => local().room(room) !== undefined),
+      take: (news) => this.take(news),
+      recount: () => this.recount(),
+      log,
+    })
   }
 
   listen(listener: AttendanceListener): void {
@@ -46,7 +65,7 @@ export class RedisAttendances implements Attendances {
   }
 
   async enter(room: string, session: Session): Promise<void> {
-    const { bringBack, lease, ownChannel } = this.options
+    const { bringBack, lease } = this.options
     const { connectionId, identity, userId } = session
     this.owed.forget(connectionId, room)
     const echo = this.echoes.expect((participants, isTold) => {
@@ -54,7 +73,7 @@ export class RedisAttendances implements Attendances {
       this.listener.onCount(room, participants)
     })
     const quiet = this.isQuiet(room) ? '-' : ''
-    const args = [connectionId, userId, identity.username ?? '', room, quiet, ownChannel, echo.token]
+    const args = [connectionId, userId, identity.username ?? '', room, quiet, this.ownChannel, echo.token]
     try {
       let reply = await lease.run(ENTER, args)
       if (reply === UNSEATED && (await bringBack(connectionId))) reply = await lease.run(ENTER, args)
@@ -106,17 +125,27 @@ export class RedisAttendances implements Attendances {
    * @returns false where it is none of ours.
    */
   hear(topic: string | undefined, text: string): boolean {
-    if (topic === undefined) {
-      const count = parseCount(text)
-      if (count !== undefined) this.echoes.hear(count)
-      return count !== undefined
-    }
-    const { kind, name } = parseLogTopic(topic)
-    const passage = kind === 'room' ? parsePassage(name, text) : undefined
-    if (passage === undefined) return false
-    if (passage.came) this.unannounced.told(passage.room, passage.userId)
-    this.listener.onPassage(passage)
-    return true
+    const { kind, name } = topic === undefined ? { kind: 'room', name: undefined } : parseLogTopic(topic)
+    const news = kind === 'room' ? parseNews(name, text) : undefined
+    if (news !== undefined) this.feed.hear(news)
+    return news !== undefined
+  }
+
+  /** Nothing comes by the subscription any more. */
+  onSilence(): void {
+    this.feed.interrupt()
+  }
+
+  /** Everything is subscribed to again. */
+  onSubscribed(): void {
+    this.feed.resume()
+  }
+
+  /** The data in Redis is another, and what is missing in it is brought in by whoever is alive. */
+  onEpoch(): void {
+    this.recountAt = this.options.monotonic() + LEASE_MS
+    this.feed.interrupt()
+    this.feed.resume()
   }
 
   /** The rooms of a session and what others know of its user there, as the script `RETURN` wants them. */
@@ -133,13 +162,41 @@ export class RedisAttendances implements Attendances {
   step(): void {
     this.echoes.sweep()
     this.owed.repay()
+    this.feed.step()
+    if (this.recountAt > this.options.monotonic()) return
+    this.recountAt = Number.POSITIVE_INFINITY
+    this.recount()
   }
 
   close(): void {
     this.echoes.close()
   }
 
+  private take(news: News): void {
+    if (news.kind === 'count') {
+      this.echoes.hear(news.count)
+      return
+    }
+    const { passage } = news
+    if (passage.came) this.unannounced.told(passage.room, passage.userId)
+    this.listener.onPassage(passage)
+  }
+
+  /** Says how many are in the rooms of this process, where what happened in them is not known. */
+  private recount(): void {
+    // Before everybody has brought in again what is missing in Redis there is nothing to count.
+    if (this.recountAt !== Number.POSITIVE_INFINITY) return
+    for (const room of this.options.local().rooms().keys()) {
+      this.count(room).then(
+        (participants) => this.listener.onRecount(room, participants),
+        () => {
+          this.recountAt = this.options.monotonic() + LEASE_MS
+        },
+      )
+    }
+  }
+
   private isQuiet(room: string): boolean {
-    return this.options.room(room)?.rule.presence === 'off'
+    return this.options.local().room(room)?.rule.presence === 'off'
   }
 }

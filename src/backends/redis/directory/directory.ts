@@ -54,9 +54,10 @@ export class RedisDirectory implements Directory {
   private readonly sweeper: Sweeper
   private readonly timer: ReturnType<typeof setInterval>
   /** What is in this process; nothing, until it says so. */
-  private local: Pick<LocalView, 'room'> & { readonly registry: Pick<LocalView['registry'], 'get'> } = {
+  private local: Pick<LocalView, 'room' | 'rooms'> & { readonly registry: Pick<LocalView['registry'], 'get'> } = {
     registry: new Map(),
     room: () => undefined,
+    rooms: () => new Map(),
   }
   private listener: DirectoryListener = { onLost() {}, onEvicted() {} }
   /** Every place of this process, its session there or not yet. */
@@ -88,9 +89,12 @@ export class RedisDirectory implements Directory {
     this.attendances = new RedisAttendances({
       lease: this.lease,
       lists: this.lists,
-      ownChannel: keys.instanceChannel(instance),
+      primary,
+      keys,
+      instance,
+      log,
       monotonic: () => clock.monotonic(),
-      room: (name) => this.local.room(name),
+      local: () => this.local,
       isSeated: (connectionId) => this.seats.has(connectionId),
       bringBack: async (connectionId) => {
         const seat = this.seats.get(connectionId)
@@ -133,6 +137,7 @@ export class RedisDirectory implements Directory {
   /** The data in Redis is another: what this instance has written down may be missing. */
   onEpoch(): void {
     this.lease.invalidate()
+    this.attendances.onEpoch()
   }
 
   async reserve(seat: Seat, limits: SeatLimits): Promise<Seating> {

@@ -23,7 +23,7 @@ export interface LeaseOptions {
 }
 
 /** Milliseconds after which the connections of an instance that says nothing are taken out by others. */
-const LEASE_MS = 15_000
+export const LEASE_MS = 15_000
 /** Milliseconds between two renewals: four may be lost. */
 export const RENEW_MS = 3000
 /** Leases that may be lost one after the other while something is asked: Redis is being flushed. */
@@ -34,10 +34,12 @@ export class Lease {
   private readonly timer: ReturnType<typeof setInterval>
   private name = newName()
   private restoring: Promise<void> | undefined
+  private readonly ownChannel: string
   private invalid = false
 
   constructor(options: LeaseOptions) {
     this.options = options
+    this.ownChannel = options.keys.instanceChannel(options.instance)
     this.timer = setInterval(() => void this.renew(), options.renewMs ?? RENEW_MS)
     this.timer.unref()
   }
@@ -98,13 +100,13 @@ export class Lease {
   }
 
   private async take(): Promise<void> {
-    await this.runOnce(LEASE, [LEASE_MS, 1])
+    await this.runOnce(LEASE, [LEASE_MS, 1, this.ownChannel])
   }
 
   private async renew(): Promise<void> {
     const { log, renewed } = this.options
     try {
-      renewed(Number(await this.run(LEASE, [LEASE_MS, 0])))
+      renewed(Number(await this.run(LEASE, [LEASE_MS, 0, this.ownChannel])))
     } catch (error) {
       log.debug('redis_lease_not_renewed', { reason: reasonOf(error) })
     }

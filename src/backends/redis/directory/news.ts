@@ -3,13 +3,18 @@ import type { Passage } from '../../../core/ports/backend.ts'
 import { isRecord } from '../../../protocol/frames.ts'
 import { FORMAT } from '../keys.ts'
 import { splitLines } from '../lines.ts'
+import { isPlace } from './place.ts'
 
-/** Told on the channel of a room. */
+/** How the scripts begin what they tell on the channel of a room. Its place in the stream and the passage as JSON follow. */
 export const PASSAGE_HEAD = `${FORMAT}\\np\\n`
-/** Told on an instance's own channel. */
+/** And on an instance's own channel. The last place in the stream, a token, participants, 1 if told, and the room follow. */
 export const COUNT_HEAD = `${FORMAT}\\nc\\n`
 
-/** The answer to a token: how many users are in a room, and whether the one who asked is among them. */
+export type News =
+  | { readonly kind: 'passage'; readonly place: string; readonly passage: Passage }
+  | { readonly kind: 'count'; readonly place: string; readonly count: Count }
+
+/** The answer to a token: how many users are in a room, and whether others know of the one who asked. */
 export interface Count {
   readonly token: string
   readonly room: string
@@ -17,8 +22,18 @@ export interface Count {
   readonly isTold: boolean
 }
 
-const PASSAGE = unescaped(PASSAGE_HEAD)
-const COUNT = unescaped(COUNT_HEAD)
+/** What an instance has not heard. */
+export interface Missed {
+  readonly news: readonly News[]
+  /** Whether that is all there was. */
+  readonly isWhole: boolean
+}
+
+const PASSAGE = PASSAGE_HEAD.replaceAll('\\n', '\n')
+const COUNT = COUNT_HEAD.replaceAll('\\n', '\n')
+/** Lines of each before its last part. */
+const PASSAGE_LINES = 3
+const COUNT_LINES = 6
 const TOKEN = /^[0-9]{1,16}$/
 const NUMBER = /^[0-9]{1,15}$/
 
@@ -27,36 +42,47 @@ export function isNews(text: string): boolean {
   return text.startsWith(PASSAGE) || text.startsWith(COUNT)
 }
 
-export function parsePassage(room: string, text: string): Passage | undefined {
-  if (!text.startsWith(PASSAGE)) return undefined
+/**
+ * Reads what came on a channel.
+ * @param room whose channel it is; absent: the instance's own.
+ */
+export function parseNews(room: string | undefined, text: string): News | undefined {
+  if (room === undefined) return parseCount(text)
+  const [, , place = '', json = ''] = splitLines(text, PASSAGE_LINES)
+  return text.startsWith(PASSAGE) ? parsePassage(room, place, json) : undefined
+}
+
+/** Reads a passage as it stands in the stream. */
+export function parsePassage(room: string, place: string, json: string): News | undefined {
   let passage: unknown
   try {
-    passage = JSON.parse(text.slice(PASSAGE.length))
+    passage = JSON.parse(json)
   } catch {
     return undefined
   }
-  if (!isRecord(passage)) return undefined
+  if (!isRecord(passage) || !isPlace(place)) return undefined
   const { user: userId, participants, name, connection, came, gathered, lost } = passage
-  if (typeof userId !== 'string' || !Number.isSafeInteger(participants) || (participants as number) < 0) return undefined
+  if (typeof userId !== 'string' || !Number.isSafeInteger(participants) || (participants as number) < 0)
+    return undefined
   return {
-    room,
-    userId,
-    username: typeof name === 'string' ? name : undefined,
-    participants: participants as number,
-    came: came === true,
-    connectionId: typeof connection === 'string' ? connection : undefined,
-    gathered: gathered === true,
-    nodeLost: lost === true,
+    kind: 'passage',
+    place,
+    passage: {
+      room,
+      userId,
+      username: typeof name === 'string' ? name : undefined,
+      participants: participants as number,
+      came: came === true,
+      connectionId: typeof connection === 'string' ? connection : undefined,
+      gathered: gathered === true,
+      nodeLost: lost === true,
+    },
   }
 }
 
-export function parseCount(text: string): Count | undefined {
-  const [, , token = '', participants = '', isTold, room] = splitLines(text, 5)
-  if (!text.startsWith(COUNT) || room === undefined || !TOKEN.test(token) || !NUMBER.test(participants)) return undefined
-  return { token, room, participants: Number(participants), isTold: isTold === '1' }
-}
-
-/** As a script's string literal has it, and as it comes. */
-function unescaped(literal: string): string {
-  return literal.replaceAll('\\n', '\n')
+function parseCount(text: string): News | undefined {
+  const [, , place = '', token = '', participants = '', isTold, room] = splitLines(text, COUNT_LINES)
+  if (!text.startsWith(COUNT) || room === undefined || !isPlace(place)) return undefined
+  if (!TOKEN.test(token) || !NUMBER.test(participants)) return undefined
+  return { kind: 'count', place, count: { token, room, participants: Number(participants), isTold: isTold === '1' } }
 }

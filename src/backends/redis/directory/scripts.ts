@@ -16,12 +16,17 @@
  */
 import { Script } from '../script.ts'
 import { COUNT_HEAD, PASSAGE_HEAD } from './news.ts'
+import { NO_PLACE } from './place.ts'
 
 /** What a script answers whose lease is over. */
 export const LOST = 'lost'
 /** What a script answers for a connection that Redis does not know: it was evicted, or has ended. */
 export const UNSEATED = 'unseated'
 
+/** Comings and goings that are kept for instances that could not hear them: in an outage nobody comes or goes for long. */
+const MAX_PASSAGES = 10_000
+/** Milliseconds for which they are kept when no instance is alive. */
+const PASSAGES_MS = 3_600_000
 /** Milliseconds in which an instance that was taken for dead may come back: longer than any process stands still. */
 const SWEPT_MS = 86_400_000
 
@@ -32,6 +37,14 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local function key(kind, name) return prefix .. kind .. name end
 local function text(number) return string.format('%.0f', number) end
 local function held() return redis.call('GET', key('l:', instance)) == lease end
+
+-- Tells an instance of what it hears when it has heard everything before.
+local function mark(channel, token, participants, isTold, room)
+  local last = redis.call('XREVRANGE', prefix .. 'passages', '+', '-', 'COUNT', 1)[1]
+  local place = last and last[1] or '${NO_PLACE}'
+  local lines = { place, token, participants, isTold, room }
+  redis.pcall('PUBLISH', channel, '${COUNT_HEAD}' .. table.concat(lines, '\\n'))
+end
 `
 
 const ROOMS = `
@@ -52,7 +65,10 @@ end
 local function tell(room, user, name, passage)
   passage.user, passage.participants = user, redis.call('ZCARD', key('m:', room))
   if name ~= '' then passage.name = name end
-  redis.pcall('PUBLISH', key('t:room:', room), '${PASSAGE_HEAD}' .. cjson.encode(passage))
+  local json = cjson.encode(passage)
+  local place = redis.pcall('XADD', prefix .. 'passages', 'MAXLEN', '~', ${MAX_PASSAGES}, '*', 'r', room, 'p', json)
+  if type(place) ~= 'string' then place = '${NO_PLACE}' end
+  redis.pcall('PUBLISH', key('t:room:', room), '${PASSAGE_HEAD}' .. place .. '\\n' .. json)
 end
 
 local function enter(connection, user, name, room)
@@ -156,7 +172,10 @@ local function limitOf(user, address, perUser, perAddress, total)
 end
 `
 
-/** ARGV: head; milliseconds of a lease; whether it may be taken anew. Answers how many connections are written down. */
+/**
+ * ARGV: head; milliseconds of a lease; whether it may be taken anew; the caller's own channel, where it is told how far the
+ * stream of passages has come. Answers how many connections are written down.
+ */
 export const LEASE = new Script(`${HEAD}
 if not held() then
   if ARGV[5] ~= '1' then return '${LOST}' end
@@ -165,6 +184,8 @@ else
   redis.call('PEXPIRE', key('l:', instance), ARGV[4])
 end
 redis.call('ZADD', prefix .. 'instances', text(now + tonumber(ARGV[4]) * 1000), instance)
+redis.call('PEXPIRE', prefix .. 'passages', ${PASSAGES_MS})
+mark(ARGV[6], '0', 0, 0, '')
 return redis.call('SCARD', key('o:', instance))
 `)
 
@@ -264,7 +285,7 @@ enter(connection, user, name, room)
 if quiet == '-' then admit(connection, user, room, true) end
 local participants = redis.call('ZCARD', key('m:', room))
 local isTold = redis.call('ZSCORE', key('m:', room), user) and 1 or 0
-redis.pcall('PUBLISH', ARGV[9], '${COUNT_HEAD}' .. ARGV[10] .. '\\n' .. participants .. '\\n' .. isTold .. '\\n' .. room)
+mark(ARGV[9], ARGV[10], participants, isTold, room)
 return { participants, isTold }
 `)
 
