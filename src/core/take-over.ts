@@ -49,10 +49,13 @@ export class TakeOver {
     })
   }
 
-  /** @returns what there is of the connection; `undefined`: nothing, or it is not this client's. */
-  async of(connectionId: string, owner: Owner): Promise<Former | undefined> {
+  /**
+   * @param isSilent whether its instance has just not answered: then nobody waits for it a second time.
+   * @returns what there is of the connection; `undefined`: nothing, or it is not this client's.
+   */
+  async of(connectionId: string, owner: Owner, isSilent = false): Promise<Former | undefined> {
     const { resumables } = this.deps
-    const closed = await this.close(connectionId, owner)
+    const closed = await this.close(connectionId, owner, isSilent)
     const kept = closed?.kept ?? (await resumables.find(connectionId, owner.userId, owner.deviceId))
     if (kept === undefined) return undefined
     if (kept.heir !== undefined) await this.close(kept.heir, owner)
@@ -67,6 +70,7 @@ export class TakeOver {
   private async close(
     connectionId: string,
     owner: Owner,
+    isSilent = false,
   ): Promise<{ kept: Kept | undefined; instance: string | undefined } | undefined> {
     const { directory, peers, registry, resumables } = this.deps
     if (peers.here === undefined || registry.get(connectionId) !== undefined) {
@@ -75,14 +79,16 @@ export class TakeOver {
     const listed = await directory.find(connectionId)
     if (listed === undefined || !isOf(listed, owner) || !peers.isElsewhere(listed.instance)) return undefined
     const { instance } = listed
-    try {
-      const question = { connection_id: connectionId, user_id: owner.userId, device_id: owner.deviceId }
-      return { kept: readKept(await peers.ask(instance, TAKE_OVER, question)), instance }
-    } catch {
-      // Its instance is dead, or takes its time: then it finds out that the connection has no place any more.
-      await directory.evict(connectionId)
-      return { kept: await resumables.keepLost(listed), instance: undefined }
-    }
+    const question = { connection_id: connectionId, user_id: owner.userId, device_id: owner.deviceId }
+    const asked = peers
+      .ask(instance, TAKE_OVER, question)
+      .then((kept) => ({ kept: readKept(kept), instance }))
+      .catch(() => undefined)
+    const closed = isSilent ? undefined : await asked
+    if (closed !== undefined) return closed
+    // Its instance is dead, or takes its time: then it finds out that the connection has no place any more.
+    await directory.evict(connectionId)
+    return { kept: await resumables.keepLost(listed), instance: undefined }
   }
 
   private closeHere(connectionId: string, owner: Owner): Kept | undefined {

@@ -39,6 +39,8 @@ export interface Entrance {
   readonly position?: string | null
   /** A former connection that the client goes on with, where its address names none in `?resume=`. */
   readonly former?: string | undefined
+  /** Its instance has just been asked something and has not answered. */
+  readonly isSilent?: boolean
   /** The device that the client is known to be, where it names none: that of a connection that it goes on with. */
   readonly deviceId?: string | undefined
   /** Whether the client comes again with the same address, and so with the same ticket. */
@@ -153,7 +155,8 @@ export class Door {
     const resumed = former?.connectionId ?? query.get('resume') ?? entrance.former
     const { userId } = identity
     const { deviceId } = init
-    const taken = resumed === undefined ? undefined : await hub.takeOver.of(resumed, { userId, deviceId })
+    const { isSilent = false } = entrance
+    const taken = resumed === undefined ? undefined : await hub.takeOver.of(resumed, { userId, deviceId }, isSilent)
     await hub.admission.reserveSeat({ connectionId, userId, deviceId, addressKey: key, former: resumed })
     const start = { rooms, cursor, former: taken }
     const cancel = () => {

@@ -77,7 +77,7 @@ export class Polls {
    * @throws TidingsError where the request is refused.
    */
   async adopt(knock: Knock, { connectionId, deviceId }: Listed): Promise<Session> {
-    const connection = await this.open(knock, { former: connectionId, deviceId })
+    const connection = await this.open(knock, { former: connectionId, deviceId, isSilent: true })
     connection.unclaimed = true
     return connection.session
   }
@@ -100,7 +100,7 @@ export class Polls {
       return answer === null ? undefined : { ...readAnswer(answer), instance }
     } catch (error) {
       if (!(error instanceof NobodyThere || error instanceof WorkerLost)) throw error
-      const connection = await this.open(knock, { former: connectionId, deviceId })
+      const connection = await this.open(knock, { former: connectionId, deviceId, isSilent: true })
       return connection.come(undefined, holdMs, request.signal)
     }
   }

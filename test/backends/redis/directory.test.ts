@@ -451,6 +451,22 @@ describe('an instance that is gone', () => {
     ])
   })
 
+  test('brings in again what a connection has entered and cannot be reached in yet', async () => {
+    await using group = await processes(2)
+    const { all, prefix } = group
+    const [one, two] = all
+    await two.watch('lobby')
+    const alice = (await one.connect({ userId: 'alice' })) as Session
+    const members = await one.entered(alice, 'lobby')
+    await server.admin.del(`${prefix}:1:l:${one.name}`, `${prefix}:1:d:lobby`)
+    await server.admin.hdel(`${prefix}:1:c:${alice.connectionId}`, 'r:lobby')
+    await one.connect({ userId: 'bob' })
+    members.topic.subscribe(alice, 0)
+    one.attendances.announce('lobby', alice)
+    await until(() => two.passages.length === 1)
+    expect(two.passages).toMatchObject([{ userId: 'alice', came: true, participants: 1 }])
+  })
+
   // What Redis answered was taken for a place that others had: every connection of the instance was sent away.
   test('loses no connection where its lease is lost again while it brings them in', async () => {
     const prefix = newPrefix()

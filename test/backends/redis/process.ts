@@ -121,12 +121,18 @@ export class Process implements AsyncDisposable {
 
   /** Enters, and is not announced. */
   async enter(session: Session, name: string): Promise<CoreRoom> {
+    const room = await this.entered(session, name)
+    room.topic.subscribe(session, 0)
+    return room
+  }
+
+  /** Enters, and is not subscribed. */
+  async entered(session: Session, name: string): Promise<CoreRoom> {
     const room = this.rooms.get(name) ?? new Room(name, RULE)
     this.rooms.set(name, room)
     room.members.add(session.userId, session)
     await this.watch(name)
     await this.attendances.enter(name, session)
-    room.topic.subscribe(session, 0)
     return room
   }
 

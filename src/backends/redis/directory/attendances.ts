@@ -10,6 +10,7 @@ import { unavailable } from '../failures.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
 import { Echoes } from './echoes.ts'
+import { Entering } from './entering.ts'
 import { Feed } from './feed.ts'
 import { LEASE_MS, type Lease } from './lease.ts'
 import type { Lists } from './lists.ts'
@@ -17,7 +18,6 @@ import { readMissed } from './missed.ts'
 import { type News, parseNews } from './news.ts'
 import { Owed } from './owed.ts'
 import { ANNOUNCE, ENTER, LEAVE, UNSEATED } from './scripts.ts'
-import { Unannounced } from './unannounced.ts'
 
 export interface RedisAttendancesOptions {
   readonly lease: Lease
@@ -38,7 +38,7 @@ export interface RedisAttendancesOptions {
 export class RedisAttendances implements Attendances {
   private readonly options: RedisAttendancesOptions
   private readonly echoes: Echoes
-  private readonly unannounced = new Unannounced()
+  private readonly entering = new Entering()
   private readonly owed: Owed
   private readonly feed: Feed
   private readonly ownChannel: string
@@ -69,7 +69,7 @@ export class RedisAttendances implements Attendances {
     const { connectionId, identity, userId } = session
     this.owed.forget(connectionId, room)
     const echo = this.echoes.expect((participants, isTold) => {
-      if (!isTold) this.unannounced.add(room, session)
+      this.entering.add(room, session, isTold)
       this.listener.onCount(room, participants)
     })
     const quiet = this.isQuiet(room) ? '-' : ''
@@ -87,17 +87,18 @@ export class RedisAttendances implements Attendances {
   }
 
   isTold(room: string, userId: string): boolean {
-    return !this.unannounced.has(room, userId)
+    return this.entering.isTold(room, userId)
   }
 
   announce(room: string, { connectionId, userId }: Session): void {
+    this.entering.entered(room, connectionId)
     if (!this.isTold(room, userId)) this.owed.run(ANNOUNCE, { connectionId, room }, [connectionId, userId, room])
   }
 
   /** A leave is told to Redis later where it cannot be told now: whoever goes is not kept. */
   async leave(room: string, session: Session, gathered: boolean): Promise<void> {
     const { connectionId, userId } = session
-    this.unannounced.delete(room, session)
+    this.entering.delete(room, session)
     this.owed.forget(connectionId, room)
     try {
       await this.options.lease.run(LEAVE, [connectionId, userId, room, gathered ? 1 : 0])
@@ -149,8 +150,9 @@ export class RedisAttendances implements Attendances {
   }
 
   /** The rooms of a session and what others know of its user there, as the script `RETURN` wants them. */
-  standingOf({ rooms, userId }: Session): string[] {
-    return rooms.flatMap((room) => [room, this.isQuiet(room) ? '-' : this.isTold(room, userId) ? 'told' : ''])
+  standingOf({ connectionId, rooms, userId }: Session): string[] {
+    const all = [...rooms, ...this.entering.roomsOf(connectionId)]
+    return all.flatMap((room) => [room, this.isQuiet(room) ? '-' : this.isTold(room, userId) ? 'told' : ''])
   }
 
   /** A connection has ended: nothing is owed of it. */
@@ -178,7 +180,7 @@ export class RedisAttendances implements Attendances {
       return
     }
     const { passage } = news
-    if (passage.came) this.unannounced.told(passage.room, passage.userId)
+    if (passage.came) this.entering.told(passage.room, passage.userId)
     this.listener.onPassage(passage)
   }
 
