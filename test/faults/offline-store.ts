@@ -1,9 +1,6 @@
 import { FaultProxy } from '../kit/fault-proxy.ts'
-import { until } from '../support/until.ts'
-import { holds, Ledger } from './accounting.ts'
-import { Device } from './device.ts'
-import { type Fault, must, none, percentile } from './fault.ts'
-import { Publisher } from './publisher.ts'
+import { type Fault, must } from './fault.ts'
+import { FOR_OWN_DEVICES, OwnDevices } from './own-devices.ts'
 import { FaultServer } from './server.ts'
 
 interface Size {
@@ -12,21 +9,6 @@ interface Size {
   readonly kills: number
 }
 
-/** Devices of one user and how each goes on: with its cursor, or from what it has acknowledged. */
-const DEVICES = [
-  { name: 'phone', bringsCursor: true },
-  { name: 'laptop', bringsCursor: true, resumesBy: 'frame' as const },
-  { name: 'tablet', bringsCursor: true, takesOver: true },
-  { name: 'watch', bringsCursor: false, acknowledges: true, query: { ack: 'explicit' } },
-  { name: 'glasses', bringsCursor: false },
-]
-
-/** Pings come often: what a pong acknowledges must have arrived. */
-const HEARTBEAT = { interval_ms: 100, timeout_ms: 5000 }
-
-/** Between two publishes: one turn of a phone's radio. */
-const PAUSE_MS = 4
-
 export const offlineStore: Fault<Size> = {
   number: 10,
   title:
@@ -34,66 +16,41 @@ export const offlineStore: Fault<Size> = {
   short: { messages: 400, cuts: 60, kills: 2 },
   long: { messages: 1000, cuts: 300, kills: 10 },
 
-  async run({ messages, cuts, kills }, chance) {
+  async run({ messages, cuts, kills }, chance, progress) {
     const durability = chance.pick(['process', 'full'] as const)
     await using server = await FaultServer.start({
-      config: {
-        store: { durability },
-        inbox: { max_messages: 100_000 },
-        drain: { window_ms: 50 },
-        heartbeat: HEARTBEAT,
-      },
+      config: { ...FOR_OWN_DEVICES, store: { durability }, drain: { window_ms: 50 } },
     })
     await using cleanup = new AsyncDisposableStack()
-    const ledger = new Ledger()
-    const devices: { device: Device; proxy: FaultProxy }[] = []
-    for (const { name, query, ...how } of DEVICES) {
-      const proxy = cleanup.use(await FaultProxy.start(server.url))
-      const device = new Device({
-        ...how,
-        name,
-        user: 'alice',
-        url: () => proxy.url,
-        token: await server.token({ user: 'alice', device: name }),
-        ...(query !== undefined && { query }),
-        // Away for a moment, or long enough for something to be stored for it.
-        pauseMs: () => (chance.below(3) === 0 ? chance.below(400) : chance.below(20)),
-      })
-      device.app.expect('user:alice', 0)
-      cleanup.defer(() => device.stop())
-      devices.push({ device, proxy })
-    }
-    await Promise.all(devices.map(({ device }) => device.start()))
-    const token = await server.token({ user: 'bob', device: 'p' })
-    const publisher = new Publisher({ name: 'bob', url: () => server.url, token, ledger })
-    cleanup.defer(() => publisher.stop())
-    await publisher.start()
+    // A way of its own for each device.
+    const ways: FaultProxy[] = []
+    for (let n = 0; n < OwnDevices.count; n++) ways.push(cleanup.use(await FaultProxy.start(server.url)))
+    await using own = await OwnDevices.start({
+      chance,
+      server,
+      url: (n) => (ways[n] as FaultProxy).url,
+      publisherUrl: () => server.url,
+    })
+    const lastsMs = OwnDevices.durationMs(messages)
 
-    let published = 0
-    const isOver = () => published >= messages
-    const publishing = (async () => {
-      for (; !isOver(); published++) {
-        await until(() => publisher.hasRoom)
-        publisher.publish('user:alice')
-        await Bun.sleep(chance.below(PAUSE_MS * 2))
-      }
-    })()
     const cutting = (async () => {
       for (let n = 0; n < cuts; n++) {
-        const { device, proxy } = chance.pick(devices)
-        if (chance.below(5) === 0) for (const each of devices) each.proxy.cut()
+        progress(`cut ${n + 1} of ${cuts}`)
+        const device = chance.pick(own.devices)
+        const way = ways[own.devices.indexOf(device)] as FaultProxy
+        if (chance.below(5) === 0) for (const each of ways) each.cut()
         // A library that lives on would answer a ping for an application that is gone: what it had been sent counts as processed.
         else if (device.options.name !== 'glasses' && chance.below(4) === 0) device.abandon()
         else if (chance.below(2) === 0) {
-          proxy.set({ cutAfterBytes: 1 + chance.below(5000) })
-          setTimeout(() => proxy.set({ cutAfterBytes: 0 }), chance.below(200))
-        } else proxy.cut()
-        await Bun.sleep((messages * PAUSE_MS) / cuts)
+          way.set({ cutAfterBytes: 1 + chance.below(5000) })
+          setTimeout(() => way.set({ cutAfterBytes: 0 }), chance.below(200))
+        } else way.cut()
+        await Bun.sleep(lastsMs / cuts)
       }
     })()
     const killing = (async () => {
       for (let n = 0; n < kills; n++) {
-        await Bun.sleep(chance.below(((messages * PAUSE_MS) / kills) * 2))
+        await Bun.sleep(chance.below((lastsMs / kills) * 2))
         // Now and then in peace: then nobody has to be told that something went wrong.
         if (chance.below(3) === 0) must((await server.stop()) === 0, 'a stop in peace failed')
         else await server.kill()
@@ -106,38 +63,12 @@ export const offlineStore: Fault<Size> = {
         }
       }
     })()
-    await Promise.all([publishing, cutting, killing])
-    for (const { proxy } of devices) proxy.heal()
-    await publisher.settled()
-    const last = Math.max(...[...ledger.all()].map(({ cursor }) => cursor))
-    await Promise.all(devices.map(({ device }) => device.reaches(last)))
-
-    const all = devices.map(({ device }) => device)
-    const apps = all.map(({ app }) => app)
-    holds(ledger, apps)
-    none(
-      'sent out of order',
-      all.flatMap(({ breaches }) => breaches),
-    )
-    const missing = all.filter(({ notRecovered }) => notRecovered > 0).map(({ app }) => app.name)
-    none('something was said to be missing to', missing)
+    await Promise.all([own.publish(messages), cutting, killing])
+    for (const way of ways) way.heal()
+    await own.settle()
     // Without a cursor in the address the inbox goes on from what was acknowledged, which may be behind.
-    const namesCursor = ({ options }: Device) => (options.bringsCursor ?? true) && options.resumesBy !== 'frame'
-    const again = (names: boolean) =>
-      all.filter((device) => namesCursor(device) === names).reduce((sum, { app }) => sum + app.duplicates, 0)
-    must(again(true) === 0, `${again(true)} messages came again to devices that named their cursor`)
-    return {
-      durability,
-      published: ledger.count('ok'),
-      retried: publisher.retried,
-      delivered: apps.reduce((sum, { got }) => sum + got.length, 0),
-      returns: all.reduce((sum, { connects }) => sum + connects, 0) - all.length,
-      again_without_a_cursor: again(false),
-      sessions_kept: all.reduce((sum, { sessionsKept }) => sum + sessionsKept, 0),
-      resumed_p99_ms: percentile(
-        all.flatMap(({ resumeMs }) => resumeMs),
-        99,
-      ),
-    }
+    const again = own.cameAgain(true)
+    must(again === 0, `${again} messages came again to devices that named their cursor`)
+    return { durability, ...own.figures(), again_without_a_cursor: own.cameAgain(false) }
   },
 }
