@@ -2,7 +2,7 @@
 import { until } from '../../support/until.ts'
 import { type Attempt, holds, Ledger } from '../accounting.ts'
 import { Device } from '../device.ts'
-import { type Chance, type Figures, must, none } from '../fault.ts'
+import { type Chance, type Figures, must, none, percentile } from '../fault.ts'
 import { Publisher } from '../publisher.ts'
 import type { FaultCluster } from './cluster.ts'
 
@@ -171,6 +171,7 @@ export class Crowd implements AsyncDisposable {
 
   figures(): Figures {
     const { devices, ledger } = this
+    const resumeMs = devices.flatMap((device) => device.resumeMs)
     return {
       published: ledger.count('ok'),
       refused: ledger.count('failed'),
@@ -178,6 +179,8 @@ export class Crowd implements AsyncDisposable {
       delivered: devices.reduce((sum, { app }) => sum + app.got.length, 0),
       again_on_the_wire: devices.reduce((sum, { app }) => sum + app.duplicates, 0),
       told_of_gaps: devices.reduce((sum, { gapsTold }) => sum + gapsTold, 0),
+      resumed_p99_ms: percentile(resumeMs, 99),
+      resumed_last_ms: percentile(resumeMs, 100),
     }
   }
 

@@ -30,11 +30,13 @@ export const killedInstance: Fault<Size> = {
     await using cluster = await FaultCluster.start({ config: { limits: { per_user: PER_USER } } })
     await using crowd = await Crowd.gather({ ...size, cluster, chance, url: () => cluster.next() })
     await using cleanup = new AsyncDisposableStack()
+    // One for each kill: who came back after the last may die with the next, unseen by those who watch from now on.
+    let lobby = ''
     const come = async (server: FaultServer, user: string, told?: Told): Promise<Hearing> => {
       const hearing = await Hearing.open('websocket', {
         url: server.url,
         token: await server.token({ user }),
-        query: { rooms: 'lobby' },
+        query: { rooms: lobby },
         ...(told && { onFrame: (frame) => told.hear(frame) }),
       })
       cleanup.defer(() => hearing.cut())
@@ -44,6 +46,7 @@ export const killedInstance: Fault<Size> = {
     const sweptMs: number[] = []
     for (let n = 0; n < kills; n++) {
       progress(`kill ${n + 1} of ${kills}`)
+      lobby = `lobby${n}`
       const victim = cluster.at(n).server
       const survivors = cluster.servers.filter((server) => server !== victim)
       const told = survivors.map(() => new Told())
@@ -64,7 +67,13 @@ export const killedInstance: Fault<Size> = {
       must(await isRefused(() => come(survivor, full)), `${full} has more connections than he may have`)
       await come(survivor, returning)
       const gone = users.filter((user) => user !== returning)
-      await until(() => told.every(({ here }) => gone.every((user) => !here.has(user))), LEASE_MS + SWEEPING_MS)
+      const untold = () =>
+        told.flatMap(({ here }, place) =>
+          gone.filter((user) => here.has(user)).map((user) => `${user}, by survivor ${place}`),
+        )
+      await until(() => untold().length === 0, LEASE_MS + SWEEPING_MS).catch(() =>
+        none('not told that somebody is gone', untold()),
+      )
       sweptMs.push(Math.round(performance.now() - killed))
       for (const [place, { lost, here, breaches }] of told.entries()) {
         none('told of who is there', breaches)
@@ -73,7 +82,7 @@ export const killedInstance: Fault<Size> = {
           gone.filter((user) => lost.get(user) !== 1).map((user) => `${user}: ${lost.get(user)} times`),
         )
         must(here.has(returning) && !lost.has(returning), `${returning}, who came back, is taken for lost`)
-        const state = await watchers[place]?.ask({ type: 'get_room_state', payload: { room: 'lobby' } })
+        const state = await watchers[place]?.ask({ type: 'get_room_state', payload: { room: lobby } })
         const { participants } = state === undefined ? { participants: [] } : payloadOf(state)
         const listed = (participants as { id: string }[]).map(({ id }) => id)
         none(

@@ -37,7 +37,8 @@ export const rollingRestart: Fault<Size> = {
     crowd.start()
     const spreads: number[] = []
     for (let n = 0; n < rounds * cluster.members.length; n++) {
-      progress(`restart ${n + 1} of ${rounds * cluster.members.length}`)
+      const restart = `restart ${n + 1} of ${rounds * cluster.members.length}`
+      progress(restart)
       const { server } = cluster.at(n)
       const counters: Counter[] = []
       for (let more = 0; more < others; more++) {
@@ -60,6 +61,7 @@ export const rollingRestart: Fault<Size> = {
       const times = [...moved.map(({ closedAt }) => closedAt), ...counters.map(({ endedAt }) => endedAt)]
       spreads.push((Math.max(...times) - Math.min(...times)) / windowMs)
       await server.start()
+      progress(`${restart}, everybody comes back`)
       await until(() => crowd.devices.every(({ isOpen }) => isOpen))
     }
     must(Math.min(...spreads) >= MIN_SPREAD, `closes took up ${Math.min(...spreads)} of the window only`)
