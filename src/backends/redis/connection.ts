@@ -105,7 +105,8 @@ function cut(redis: Redis): void {
 async function look(redis: Redis): Promise<Server> {
   for (;;) {
     const info = parseInfo(await redis.info())
-    if (info['redis_mode'] === 'cluster') throw new BackendError(NO_CLUSTER)
+    // As Redis names it, and as Valkey does.
+    if ([info['redis_mode'], info['server_mode']].includes('cluster')) throw new BackendError(NO_CLUSTER)
     const version = info['redis_version'] ?? '0'
     if (Number.parseInt(version, 10) < MIN_MAJOR)
       throw new BackendError(`Redis is ${version}; the server needs 7.0 or newer.`)

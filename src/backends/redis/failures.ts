@@ -55,11 +55,11 @@ export function unavailable(message: string, cause?: unknown): TidingsError {
   return new TidingsError('unavailable', message, { retryAfterMs: RETRY_MS, ...(cause !== undefined && { cause }) })
 }
 
-/** How a script is told that its user may not do something. */
-const SCRIPT_FORBIDDEN = "The user executing the script can't"
+/** How a script is told that its user may not do something: by Redis, and by Valkey. */
+const SCRIPT_FORBIDDEN = ["The user executing the script can't", 'ACL failure in script']
 
 /** Scripts hand on what a command in them was refused with; some versions of Redis put a dash or `ERR` before it. */
 function wordOf(text: string): string {
-  if (text.includes(SCRIPT_FORBIDDEN)) return 'NOPERM'
+  if (SCRIPT_FORBIDDEN.some((words) => text.includes(words))) return 'NOPERM'
   return /^(?:-|ERR )?([A-Z]+)/.exec(text)?.[1] ?? ''
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { explainRefusal } from '../../../src/backends/redis/failures.ts'
 import { isRecoverable } from '../../../src/core/recoverable.ts'
 import { RedisServer } from '../../kit/redis.ts'
 import { until } from '../../support/until.ts'
@@ -13,6 +14,21 @@ describe('a start', () => {
   test('refuses a Redis Cluster, and says why', async () => {
     await using server = await RedisServer.start({ args: ['--cluster-enabled', 'yes'] })
     expect(await refusalOf(server.url)).toContain('Redis Cluster. All messages have one order')
+  })
+
+  test('refuses one of Valkey, which has another name for it', async () => {
+    const info = 'redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\nserver_mode:cluster\r\n'
+    using valkey = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: {
+        data(socket, chunk) {
+          for (const [, command] of chunk.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)/g))
+            socket.write(command?.toLowerCase() === 'info' ? `$${info.length}\r\n${info}\r\n` : '+OK\r\n')
+        },
+      },
+    })
+    expect(await refusalOf(`redis://127.0.0.1:${valkey.port}`)).toContain('Redis Cluster. All messages have one order')
   })
 
   test('refuses a replica, and says what to name instead', async () => {
@@ -191,4 +207,11 @@ describe('replicas that must confirm', () => {
     expect(instance.messages.failing).toContain('redis.min_replicas')
     await until(() => instance.bodies.length === 2)
   }, 10_000)
+})
+
+test.each([
+  "ERR The user executing the script can't run this command or subcommand script: 5d, on @user_script:3.",
+  "ERR ACL failure in script: User app has no permissions to run the 'time' command script: 5d, on @user_script:3.",
+])('a script that may not do something is said to lack a right: %s', (text) => {
+  expect(explainRefusal(text)).toContain('see its ACL')
 })
