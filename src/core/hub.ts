@@ -352,10 +352,10 @@ export class Hub {
     if (session.hearsUser) this.interests.release(userLog(session.userId))
     const graceMs = this.config.presence.grace_ms
     if (graceMs > 0 && isLost(code) && !gathered) this.rooms.linger(session, this.clock.monotonic() + graceMs)
-    this.rooms.leaveAll(session, gathered)
+    this.rooms.leaveAll(session, { gathered })
     this.laggards.forget(session)
     this.registry.remove(session)
-    this.listing.free(session, this.rooms.lingers(session))
+    this.listing.free(session, { lingers: this.rooms.lingers(session), gathered })
     this.receiver.abandon(session)
     const closing = { code, reason, durationMs: Math.round(this.clock.now() - session.connectedAt) }
     this.reporter.tell((observer) => observer.closed?.(session, closing))

@@ -33,10 +33,10 @@ export class Listing implements DirectoryListener {
   }
 
   /** Frees what a session that has closed holds; one that stays in its rooms for a while still stands there. */
-  free({ connectionId }: Session, lingers: boolean): void {
+  free({ connectionId }: Session, { lingers, gathered }: { lingers: boolean; gathered: boolean }): void {
     const { directory } = this.deps
     if (lingers) directory.vacate(connectionId)
-    else directory.release(connectionId)
+    else directory.release(connectionId, gathered)
   }
 
   onLost: DirectoryListener['onLost'] = (connection) => void this.deps.resumables.keepLost(connection)

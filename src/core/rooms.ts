@@ -4,7 +4,7 @@ import { isRoomName } from '../protocol/names.ts'
 import type { Interests } from './interests.ts'
 import { Lingering } from './lingering.ts'
 import { type MaybePromise, undoing, whenReady } from './maybe-promise.ts'
-import type { Attendances, RoomStates } from './ports/backend.ts'
+import type { Attendances, Going, RoomStates } from './ports/backend.ts'
 import { Room, type RoomAction, type RoomRules } from './room.ts'
 import type { Session } from './session.ts'
 import { roomLog } from './stored-topics.ts'
@@ -149,13 +149,13 @@ export class Rooms {
     return whenReady(this.takeOut(session, room), () => true)
   }
 
-  /** Takes a session out of every room. */
-  leaveAll(session: Session, gathered = false): void {
+  /** Takes a session whose connection has ended out of every room. */
+  leaveAll(session: Session, going: Going): void {
     for (const name of session.rooms) {
       const room = this.rooms.get(name)
       if (room === undefined) continue
       room.topic.unsubscribe(session)
-      void this.takeOut(session, room, gathered)
+      void this.takeOut(session, room, going)
     }
   }
 
@@ -217,7 +217,7 @@ export class Rooms {
     return undoing(entered, () => {
       interests.release(roomLog(room.name))
       // It may have been written down all the same.
-      void attendances.leave(room.name, session, false)
+      void attendances.leave(room.name, session)
     })
   }
 
@@ -240,10 +240,10 @@ export class Rooms {
     return room
   }
 
-  private takeOut(session: Session, room: Room, gathered = false): MaybePromise<void> {
+  private takeOut(session: Session, room: Room, going?: Going): MaybePromise<void> {
     this.remove(session, room)
     this.deps.interests.release(roomLog(room.name))
-    return this.deps.attendances.leave(room.name, session, gathered)
+    return this.deps.attendances.leave(room.name, session, going)
   }
 
   private leaveGroup(session: Session, group: string): MaybePromise<unknown> {

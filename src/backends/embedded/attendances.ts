@@ -1,5 +1,5 @@
 /** Who is in which room, where this process is the whole deployment: what stands in its rooms is the truth. */
-import type { AttendanceListener, Attendances, LocalView, Participant } from '../../core/ports/backend.ts'
+import type { AttendanceListener, Attendances, Going, LocalView, Participant } from '../../core/ports/backend.ts'
 import type { Session } from '../../core/session.ts'
 
 export class EmbeddedAttendances implements Attendances {
@@ -31,10 +31,10 @@ export class EmbeddedAttendances implements Attendances {
     if (this.withdraw(room, session.userId)) this.tell(room, session, true)
   }
 
-  leave(room: string, session: Session, gathered: boolean): void {
+  leave(room: string, session: Session, going?: Going): void {
     const { userId } = session
     if (this.local.room(room)?.members.has(userId) === true || this.withdraw(room, userId)) return
-    this.tell(room, session, false, gathered)
+    this.tell(room, session, false, going?.gathered)
   }
 
   count(room: string): number {

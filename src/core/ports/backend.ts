@@ -35,6 +35,12 @@ export interface Passage {
   readonly nodeLost?: boolean | undefined
 }
 
+/** A connection has ended: it leaves its rooms, and `Directory.release` MUST follow, with which it is out of all. */
+export interface Going {
+  /** Many go at once. */
+  readonly gathered: boolean
+}
+
 /** Hears of the rooms that have a member in this process, in the one order in which they change for the whole deployment. */
 export interface AttendanceListener {
   onPassage(passage: Passage): void
@@ -62,9 +68,9 @@ export interface Attendances {
   announce(room: string, session: Session): void
   /**
    * MUST be called after the session is out of the room of this process.
-   * @param gathered many go at once.
+   * @param going absent: it leaves this room, and stays connected.
    */
-  leave(room: string, session: Session, gathered: boolean): MaybePromise<void>
+  leave(room: string, session: Session, going?: Going): MaybePromise<void>
   count(room: string): MaybePromise<number>
   /** Whether the user is in the room by any connection. */
   has(room: string, userId: string): MaybePromise<boolean>

@@ -86,8 +86,11 @@ export interface Directory {
   /** Takes a place for a connection. All instances together never give out more than the limits. */
   reserve(seat: Seat, limits: SeatLimits): MaybePromise<Seating>
 
-  /** Gives a place back, and takes the connection out of its rooms. Unknown ones are ignored. */
-  release(connectionId: string): void
+  /**
+   * Gives a place back, and takes the connection out of its rooms. Unknown ones are ignored.
+   * @param gathered many go at once.
+   */
+  release(connectionId: string, gathered?: boolean): void
 
   /**
    * Gives a place back that counts for limits and lists, of a connection that is gone and stays in its rooms for a while.

@@ -3,7 +3,7 @@
 import type { RedisStoreOptions } from '../../../src/backends/redis/store.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { newConnectionId } from '../../../src/core/ids.ts'
-import type { Passage } from '../../../src/core/ports/backend.ts'
+import type { Going, Passage } from '../../../src/core/ports/backend.ts'
 import type { Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
 import { Registry } from '../../../src/core/registry.ts'
 import type { Room as CoreRoom } from '../../../src/core/room.ts'
@@ -136,16 +136,16 @@ export class Process implements AsyncDisposable {
     return room
   }
 
-  async leave(session: Session, name: string): Promise<void> {
+  async leave(session: Session, name: string, going?: Going): Promise<void> {
     const room = this.rooms.get(name)
     room?.topic.unsubscribe(session)
     room?.members.delete(session.userId, session)
     if (room?.members.size === 0) this.rooms.delete(name)
-    await this.attendances.leave(name, session, false)
+    await this.attendances.leave(name, session, going)
   }
 
   end(session: Session): void {
-    for (const name of session.rooms) void this.leave(session, name)
+    for (const name of session.rooms) void this.leave(session, name, { gathered: false })
     session.state = 'closed'
     this.registry.remove(session)
     this.directory.release(session.connectionId)

@@ -3,7 +3,7 @@
  * changes as the others do, by its subscriptions, so that all have one order.
  */
 import type { Log } from '../../../core/log.ts'
-import type { AttendanceListener, Attendances, LocalView, Participant } from '../../../core/ports/backend.ts'
+import type { AttendanceListener, Attendances, Going, LocalView, Participant } from '../../../core/ports/backend.ts'
 import type { Session } from '../../../core/session.ts'
 import { parseLogTopic } from '../../../core/stored-topics.ts'
 import { unavailable } from '../failures.ts'
@@ -96,14 +96,16 @@ export class RedisAttendances implements Attendances {
   }
 
   /** A leave is told to Redis later where it cannot be told now: whoever goes is not kept. */
-  async leave(room: string, session: Session, gathered: boolean): Promise<void> {
+  async leave(room: string, session: Session, going?: Going): Promise<void> {
     const { connectionId, userId } = session
     this.entering.delete(room, session)
     this.owed.forget(connectionId, room)
+    // One script takes it out of all its rooms.
+    if (going !== undefined) return
+    const args = [connectionId, userId, room]
     try {
-      await this.options.lease.run(LEAVE, [connectionId, userId, room, gathered ? 1 : 0])
+      await this.options.lease.run(LEAVE, args)
     } catch {
-      const args = [connectionId, userId, room, 0]
       if (this.options.isSeated(connectionId)) this.owed.add(LEAVE, { connectionId, room }, args)
     }
   }

@@ -64,14 +64,16 @@ export class RedisDirectory implements Directory {
   private readonly seats = new Map<string, Seat>()
   /** Those that are being asked for: Redis may know of them before this process does. */
   private readonly reserving = new Set<string>()
-  private readonly releasing = new Set<string>()
+  /** Those that have ended and are to be taken out, and whether many go at once. */
+  private readonly releasing = new Map<string, boolean>()
+  /** How many are being taken out. */
+  private givingBack = 0
   /** Those that are gone and stay in their rooms for a while. */
   private readonly vacated = new Set<string>()
   private limits = NO_LIMITS
   private begun = false
   private mismatches = 0
   private walk: Iterator<string> | undefined
-  private flushing: Promise<void> | undefined
 
   constructor(options: RedisDirectoryOptions) {
     const { clock, instance, keys, log, primary, renewMs } = options
@@ -161,9 +163,9 @@ export class RedisDirectory implements Directory {
     }
   }
 
-  release(connectionId: string): void {
+  release(connectionId: string, gathered = false): void {
     const isSeated = this.seats.delete(connectionId)
-    if (this.vacated.delete(connectionId) || isSeated) this.free(connectionId)
+    if (this.vacated.delete(connectionId) || isSeated) this.free(connectionId, gathered)
   }
 
   vacate(connectionId: string): void {
@@ -234,30 +236,32 @@ export class RedisDirectory implements Directory {
     }
   }
 
-  private free(connectionId: string): void {
+  private free(connectionId: string, gathered = false): void {
     this.attendances.forget(connectionId)
     if (this.releasing.size === 0) queueMicrotask(() => void this.flush())
-    this.releasing.add(connectionId)
+    this.releasing.set(connectionId, gathered)
   }
 
   /** Gives back the places that are free. What Redis cannot be told now it is told with the next step. */
   private async flush(): Promise<void> {
-    await this.flushing
-    this.flushing = this.giveBack()
-    await this.flushing
-    this.flushing = undefined
+    const all = [...this.releasing]
+    this.releasing.clear()
+    const steps = []
+    for (let n = 0; n < all.length; n += RELEASE_STEP) steps.push(this.giveBack(all.slice(n, n + RELEASE_STEP)))
+    await Promise.all(steps)
   }
 
-  private async giveBack(): Promise<void> {
-    const all = [...this.releasing]
-    for (let n = 0; n < all.length; n += RELEASE_STEP) {
-      const some = all.slice(n, n + RELEASE_STEP)
-      try {
-        await this.lease.run(RELEASE, some)
-      } catch {
-        return
-      }
-      for (const connectionId of some) this.releasing.delete(connectionId)
+  private async giveBack(some: readonly (readonly [connectionId: string, gathered: boolean])[]): Promise<void> {
+    this.givingBack += some.length
+    try {
+      await this.lease.run(
+        RELEASE,
+        some.flatMap(([connectionId, gathered]) => [connectionId, gathered ? 1 : 0]),
+      )
+    } catch {
+      for (const [connectionId, gathered] of some) this.releasing.set(connectionId, gathered)
+    } finally {
+      this.givingBack -= some.length
     }
   }
 
@@ -285,7 +289,7 @@ export class RedisDirectory implements Directory {
 
   /** What Redis has of this instance should be what is here; what failed half-way is put right. */
   private compare(count: number): void {
-    const known = this.seats.size + this.vacated.size + this.releasing.size
+    const known = this.seats.size + this.vacated.size + this.releasing.size + this.givingBack
     this.mismatches = count === known ? 0 : this.mismatches + 1
     if (this.mismatches <= MAX_MISMATCHES) return
     this.mismatches = 0
@@ -312,7 +316,7 @@ export class RedisDirectory implements Directory {
     const listed = await this.lists.ownedBy(this.options.instance)
     for (const connectionId of listed) {
       const known = this.seats.has(connectionId) || this.vacated.has(connectionId) || this.reserving.has(connectionId)
-      if (!known) this.releasing.add(connectionId)
+      if (!known) this.releasing.set(connectionId, false)
     }
     return listed
   }

@@ -88,7 +88,7 @@ local function admit(connection, user, room, isQuiet)
   stand(room, user, held, '-', name)
 end
 
-local function leave(connection, user, room, passage)
+local function leave(connection, user, room, how)
   if redis.call('HDEL', key('c:', connection), 'r:' .. room) == 0 then return end
   local held, quiet, name = standing(room, user)
   if held > 1 then
@@ -105,7 +105,7 @@ local function leave(connection, user, room, passage)
   else
     count(connection, room, -1)
   end
-  if wasThere and quiet == '' then tell(room, user, name, passage) end
+  if wasThere and quiet == '' then tell(room, user, name, { gathered = how.gathered, lost = how.lost }) end
 end
 `
 
@@ -145,12 +145,12 @@ local function vacate(connection)
   if redis.call('EXISTS', key('u:', seats[1])) == 0 then redis.call('SREM', prefix .. 'users', seats[1]) end
 end
 
-local function leaveAll(connection, isLost)
+local function leaveAll(connection, how)
   local fields = redis.call('HGETALL', key('c:', connection))
   local user
   for i = 1, #fields, 2 do if fields[i] == 'u' then user = fields[i + 1] end end
   for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 2) == 'r:' then leave(connection, user, string.sub(fields[i], 3), { lost = isLost }) end
+    if string.sub(fields[i], 1, 2) == 'r:' then leave(connection, user, string.sub(fields[i], 3), how) end
   end
 end
 
@@ -254,12 +254,12 @@ end
 return 1
 `)
 
-/** ARGV: head; connections. Takes them out, with their rooms. */
+/** ARGV: head; connections, each with 1 where many go at once. Takes them out, with their rooms. */
 export const RELEASE = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
-for i = 4, #ARGV do
+for i = 4, #ARGV, 2 do
   local owner = redis.call('HGET', key('c:', ARGV[i]), 'i')
-  if owner == instance then leaveAll(ARGV[i]) end
+  if owner == instance then leaveAll(ARGV[i], { gathered = ARGV[i + 1] == '1' or nil }) end
   if owner == instance or not owner then unseat(ARGV[i], instance) end
 end
 return 'done'
@@ -298,10 +298,10 @@ if name then tell(room, user, name, { came = true, connection = connection }) en
 return 'done'
 `)
 
-/** ARGV: head; connection, user, room; 1 where many go at once. */
+/** ARGV: head; connection, user, room. */
 export const LEAVE = new Script(`${HEAD}${ROOMS}
 if not held() then return '${LOST}' end
-leave(ARGV[4], ARGV[5], ARGV[6], { gathered = ARGV[7] == '1' or nil })
+leave(ARGV[4], ARGV[5], ARGV[6], {})
 return 'done'
 `)
 
@@ -325,7 +325,7 @@ redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS 
 redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
 local known = redis.call('HGETALL', key('c:', connection))
 local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
-leaveAll(connection, true)
+leaveAll(connection, { lost = true })
 unseat(connection, dead)
 -- If the instance is back after all, it must not bring in again who has lost his place.
 if vacated then
