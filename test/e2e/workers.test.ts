@@ -112,6 +112,24 @@ describe.each([
   })
 })
 
+test('one that hangs is not ready, and is then ended and started again', async () => {
+  await using server = await start(2)
+  await allReady(server)
+  const pid = await pidOf(server, 1)
+  process.kill(pid, 'SIGSTOP')
+  // Those that the other answers: a connection that the hung one would have to take is not taken.
+  const isDegraded = async () => {
+    const signal = AbortSignal.timeout(500)
+    const answer = await fetch(`${server.url}/readyz`, { keepalive: false, signal }).catch(() => undefined)
+    return answer?.status === 503
+  }
+  await until(isDegraded, 30_000)
+  await until(() => server.lines.some(({ event }) => event === 'worker_ended'), 40_000)
+  expect(server.lines.find(({ event }) => event === 'worker_hung')).toMatchObject({ worker: 1, pid })
+  await pidOf(server, 1, 1)
+  await allReady(server)
+})
+
 test('workers serve the handlers of --app', async () => {
   const source = `import { tidings } from 'tidings'
 export default tidings().on('whoami', () => process.pid)`

@@ -12,5 +12,5 @@ export type ToWorker =
 export type FromWorker =
   /** It listens. Comes once. */
   | { readonly type: 'started'; readonly url: string }
-  /** Whether this worker takes connections. Until it is said, it does not. */
+  /** Whether this worker takes connections. Until it is said, it does not. Comes when that changes, and every second. */
   | { readonly type: 'ready'; readonly ready: boolean }

@@ -7,6 +7,14 @@ import type { FromWorker, ToWorker } from './messages.ts'
 
 /** Milliseconds after which a worker counts as one that runs: when it ends later, its restart is the first again. */
 const STEADY_MS = 60_000
+/** Milliseconds between two looks at which workers have said something. */
+const LOOK_MS = 1000
+/**
+ * Looks at which a worker that listens has said nothing: then it is not ready, and then it is ended. By that time other
+ * instances have taken its connections for lost (15 s). Looks and not a time, so that a machine that slept ends nobody.
+ */
+const SILENT_LOOKS = 5
+const HUNG_LOOKS = 20
 /** Milliseconds beyond `drain.deadline_ms` that workers get to leave by themselves. */
 const LEAVE_MS = 5000
 
@@ -34,10 +42,14 @@ class Place {
   since = 0
   /** Whether a process of it has listened, ever. */
   known = false
+  /** Whether its process listens. */
+  listens = false
   ready = false
   /** Ends in a row, each soon after the start. */
   failures = 0
   restarts = 0
+  /** Looks since it has said something. */
+  silence = 0
   timer: Timer | undefined
 
   constructor(number: number) {
@@ -62,6 +74,7 @@ export class Supervisor {
     this.#places = Array.from({ length: options.count }, (_, i) => new Place(i + 1))
     // However this process leaves, as long as it can do anything about it: workers that drain are not waited for.
     process.on('exit', () => this.#kill())
+    setInterval(() => this.#look(), LOOK_MS).unref()
   }
 
   /** Resolves with the URL when all listen. Rejects where one cannot; none is left then. */
@@ -117,7 +130,25 @@ export class Supervisor {
     child.send({ type: 'serve', config: this.#config } satisfies ToWorker)
   }
 
+  /** Ends workers that hang: their clients find another, and they are started again. */
+  #look(): void {
+    for (const place of this.#places) {
+      const { number: worker, process: child } = place
+      // One that starts may take its time: its handlers do. One that leaves has a time limit of its own.
+      if (child === undefined || !place.listens || this.#stopping) continue
+      place.silence++
+      if (place.silence === SILENT_LOOKS) {
+        place.ready = false
+        this.#compare()
+      } else if (place.silence === HUNG_LOOKS) {
+        this.#options.log.error('worker_hung', { worker, pid: child.pid, silent_ms: HUNG_LOOKS * LOOK_MS })
+        child.kill('SIGKILL')
+      }
+    }
+  }
+
   #heard(place: Place, message: FromWorker): void {
+    place.silence = 0
     if (message.type === 'ready') {
       place.ready = message.ready
       this.#compare()
@@ -125,6 +156,7 @@ export class Supervisor {
       const { number: worker, restarts } = place
       this.#options.log.info('worker_started', { worker, pid: place.process?.pid, restarts })
       place.known = true
+      place.listens = true
       place.started.resolve(message.url)
     }
   }
@@ -132,6 +164,7 @@ export class Supervisor {
   #ended(place: Place, code: number | null, signal: NodeJS.Signals | number | null): void {
     const pid = place.process?.pid
     place.process = undefined
+    place.listens = false
     place.ready = false
     this.#compare()
     if (this.#stopping) {

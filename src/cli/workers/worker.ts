@@ -10,6 +10,8 @@ import { SupervisorLink } from './supervisor-link.ts'
 
 /** Milliseconds between two looks at whether this worker takes connections: nothing tells when that changes. */
 const LOOK_MS = 250
+/** Looks after which that is said though nothing has changed: the supervisor sees that the worker still runs. */
+const LOOKS_A_SECOND = 1000 / LOOK_MS
 
 /** Serves what the supervisor says, until it says otherwise or is gone. Resolves with the exit code. */
 export async function serveAsWorker(given: Arguments, terminal: Terminal): Promise<number> {
@@ -43,12 +45,13 @@ export async function serveAsWorker(given: Arguments, terminal: Terminal): Promi
   }
 }
 
-/** Tells the supervisor now, and whenever it changes. */
+/** Tells the supervisor now, whenever it changes, and once a second. */
 function reportReadiness(server: RunningServer, link: SupervisorLink): void {
   let told: boolean | undefined
+  let looks = 0
   const look = (): void => {
     const ready = server.readiness() === 'ready'
-    if (ready === told) return
+    if (ready === told && ++looks % LOOKS_A_SECOND !== 0) return
     told = ready
     link.tell({ type: 'ready', ready })
   }
