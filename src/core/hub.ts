@@ -145,7 +145,6 @@ export class Hub {
       maxMembers: config.presence.max_members,
       attendances,
       room: (name) => this.rooms.get(name),
-      session: (connectionId) => this.registry.get(connectionId),
       tell: (room, frame, except) => this.delivery.broadcaster.publish(room.topic, new Message(frame), except),
     })
     const maxRooms = unlimited(config.limits.max_rooms)

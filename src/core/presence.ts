@@ -17,18 +17,14 @@ export interface PresenceDeps {
   readonly clock: Clock
   /** Members up to which each coming and going is told at once. */
   readonly maxMembers: number
-  readonly attendances: Pick<Attendances, 'count' | 'listen'>
+  readonly attendances: Pick<Attendances, 'listen'>
   /** A room with a member in this process. */
   readonly room: (name: string) => Room | undefined
-  /** A connection of this process. */
-  readonly session: (connectionId: string) => Session | undefined
   /** Hands a frame to the members of a room in this process, but not to `except`. */
   readonly tell: (room: Room, frame: ServerFrame, except: Session | undefined) => void
 }
 
 interface Summary {
-  /** As the last one told has it: where several instances tell, that need not be the last one who came or went. */
-  participants: number
   readonly joined: Map<string, Participant>
   readonly left: Map<string, Participant>
   readonly timer: ReturnType<typeof setTimeout>
@@ -59,7 +55,7 @@ export class Presence implements AttendanceListener {
     const room = this.deps.room(name)
     if (room === undefined || room.participants === participants) return
     room.participants = participants
-    if (room.rule.presence !== 'off') this.summaryOf(room).participants = participants
+    if (room.rule.presence !== 'off') this.summaryOf(room)
   }
 
   /** Drops the summaries that are still to come. */
@@ -68,12 +64,12 @@ export class Presence implements AttendanceListener {
     this.summaries.clear()
   }
 
-  private say(room: Room, { userId, username, participants, came, connectionId, gathered, nodeLost }: Passage): void {
+  private say(room: Room, { userId, username, participants, came, gathered, nodeLost }: Passage): void {
     const person = { id: userId, username }
-    if (gathered !== true && participants <= this.deps.maxMembers && room.rule.presence === 'events') {
+    const isSmall = participants <= this.deps.maxMembers && room.rule.presence === 'events'
+    if (isSmall && gathered !== true && !this.isAwaited(room, userId)) {
       const verb = came ? 'joined' : 'left'
-      const except = connectionId === undefined ? undefined : this.deps.session(connectionId)
-      this.send(room, `user_${verb}_room`, except, {
+      this.send(room, `user_${verb}_room`, room.reachable(userId), {
         user: person,
         room_id: room.name,
         participant_count: participants,
@@ -82,11 +78,16 @@ export class Presence implements AttendanceListener {
       })
       return
     }
-    const summary = this.summaryOf(room)
-    summary.participants = participants
-    const [here, there] = came ? [summary.joined, summary.left] : [summary.left, summary.joined]
+    const { joined, left } = this.summaryOf(room)
+    const [here, there] = came ? [joined, left] : [left, joined]
     // Whoever came and went between two summaries has not been seen: nothing is said of them.
-    if (!there.delete(person.id)) here.set(person.id, person)
+    if (!there.delete(userId)) here.set(userId, person)
+  }
+
+  /** Whether a summary is going to speak of a user: said before it, what is newer would be taken back by it. */
+  private isAwaited(room: Room, userId: string): boolean {
+    const summary = this.summaries.get(room)
+    return summary !== undefined && (summary.joined.has(userId) || summary.left.has(userId))
   }
 
   /** What is going to be said of a room within a second. */
@@ -94,7 +95,7 @@ export class Presence implements AttendanceListener {
     const pending = this.summaries.get(room)
     if (pending !== undefined) return pending
     const timer = setTimeout(() => this.end(room), SUMMARY_INTERVAL_MS)
-    const summary = { participants: 0, joined: new Map(), left: new Map(), timer }
+    const summary = { joined: new Map(), left: new Map(), timer }
     this.summaries.set(room, summary)
     return summary
   }
@@ -102,19 +103,9 @@ export class Presence implements AttendanceListener {
   private end(room: Room): void {
     const summary = this.summaries.get(room)
     this.summaries.delete(room)
-    if (summary === undefined || room.topic.size === 0) return
-    const count = this.deps.attendances.count(room.name)
-    if (count instanceof Promise) {
-      count.then(
-        (participants) => this.summarise(room, participants, summary),
-        () => this.summarise(room, summary.participants, summary),
-      )
-    } else {
-      this.summarise(room, count, summary)
-    }
-  }
-
-  private summarise(room: Room, participants: number, { joined, left }: Summary): void {
+    if (summary === undefined) return
+    const { joined, left } = summary
+    const { participants } = room
     const named = room.rule.presence === 'events' && participants <= MAX_NAMED_MEMBERS
     this.send(room, 'presence', undefined, {
       room_id: room.name,

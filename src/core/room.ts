@@ -47,4 +47,10 @@ export class Room {
   has(session: Session): boolean {
     return session.subscriptionTo(this.topic) !== undefined
   }
+
+  /** A session of a user that can be reached here; whichever of his others came or went, it hears nothing of itself. */
+  reachable(userId: string): Session | undefined {
+    for (const session of this.members.get(userId)) if (this.has(session)) return session
+    return undefined
+  }
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Passage } from '../../src/core/ports/backend.ts'
 import { Presence } from '../../src/core/presence.ts'
 import { Room } from '../../src/core/room.ts'
+import type { Session } from '../../src/core/session.ts'
 import type { ServerFrame } from '../../src/protocol/frames.ts'
 import { FakeClock } from '../support/clock.ts'
 import { makeSession } from '../support/sessions.ts'
@@ -17,14 +18,17 @@ const RULE = {
 function place(maxMembers: number) {
   const clock = new FakeClock()
   const told: ServerFrame[] = []
+  const excepted: (Session | undefined)[] = []
   const room = new Room('lobby', RULE)
   const presence = new Presence({
     clock,
     maxMembers,
-    attendances: { listen: () => {}, count: () => room.participants },
+    attendances: { listen: () => {} },
     room: (name) => (name === 'lobby' ? room : undefined),
-    session: () => undefined,
-    tell: (_room, frame) => void told.push(frame),
+    tell: (_room, frame, except) => {
+      told.push(frame)
+      excepted.push(except)
+    },
   })
   room.topic.subscribe(makeSession(clock, { userId: 'watcher' }))
   /** Tells of somebody after whom so many are there. */
@@ -32,7 +36,17 @@ function place(maxMembers: number) {
     presence.onPassage({ room: 'lobby', userId, username: undefined, participants, came: false, ...more })
   const joined = (userId: string, participants: number) => passed(userId, participants, { came: true })
   const left = (userId: string, participants: number, gathered = false) => passed(userId, participants, { gathered })
-  return { presence, room, told, joined, left, passed, payloads: () => told.map(({ payload }) => payload) }
+  return {
+    clock,
+    presence,
+    room,
+    told,
+    excepted,
+    joined,
+    left,
+    passed,
+    payloads: () => told.map(({ payload }) => payload),
+  }
 }
 
 describe('a summary', () => {
@@ -74,6 +88,30 @@ describe('a summary', () => {
     ])
   })
 
+  // His coming back was told at once, and his leaving afterwards: for the others he was gone.
+  test.concurrent('has all that is said of somebody until it is told', async () => {
+    const { joined, left, told, payloads } = place(200)
+    left('drained', 2, true)
+    left('gone', 1, true)
+    joined('drained', 2)
+    joined('other', 3)
+    await until(() => told.length > 1)
+    expect(payloads()).toMatchObject([
+      { user: { id: 'other' }, participant_count: 3 },
+      { participant_count: 3, left: [{ id: 'gone' }] },
+    ])
+    expect(payloads()[1]).not.toHaveProperty('joined')
+  })
+
+  // He had left a room that had become small with that, and came to it afterwards.
+  test.concurrent('says nothing of a guest with whom the room was big', async () => {
+    const { joined, left, told, payloads } = place(10)
+    joined('guest', 11)
+    left('guest', 10)
+    await until(() => told.length > 0)
+    expect(payloads()).toEqual([{ room_id: 'lobby', participant_count: 10 }])
+  })
+
   test.concurrent('is told to nobody where nobody is left, and not after the end', async () => {
     const { presence, joined, told, passed } = place(1)
     joined('a', 2)
@@ -97,5 +135,17 @@ describe('a coming or going', () => {
       ['user_left_room', { user: { id: 'bob' }, participant_count: 1, reason: 'node_lost' }],
     ])
     expect(told[0]?.payload).not.toHaveProperty('reason')
+  })
+
+  // One device had been let in when the other, elsewhere, was the one that was told of.
+  test('is told to nobody of himself, by whichever of his devices he came or went', () => {
+    const { clock, room, excepted, joined, passed } = place(200)
+    const [entering, phone] = [makeSession(clock, { userId: 'alice' }), makeSession(clock, { userId: 'alice' })]
+    for (const session of [entering, phone]) room.members.add('alice', session)
+    room.topic.subscribe(phone)
+    joined('alice', 2)
+    passed('alice', 1, { nodeLost: true })
+    joined('bob', 2)
+    expect(excepted).toEqual([phone, phone, undefined])
   })
 })

@@ -64,8 +64,8 @@ export class EmbeddedAttendances implements Attendances {
   }
 
   private tell(room: string, session: Session, came: boolean, gathered = false): void {
-    const { connectionId, identity, userId } = session
+    const { identity, userId } = session
     const participants = this.count(room)
-    this.listener.onPassage({ room, userId, username: identity.username, participants, came, connectionId, gathered })
+    this.listener.onPassage({ room, userId, username: identity.username, participants, came, gathered })
   }
 }

@@ -27,8 +27,6 @@ export interface Passage {
   /** Users in the room now. */
   readonly participants: number
   readonly came: boolean
-  /** The connection by which it came. */
-  readonly connectionId?: string | undefined
   /** Many go at once: it is said in a summary, however small the room is. */
   readonly gathered?: boolean | undefined
   /** Its last connection is gone with the instance that had it. */

@@ -61,7 +61,7 @@ export function parsePassage(room: string, place: string, json: string): News | 
     return undefined
   }
   if (!isRecord(passage) || !isPlace(place)) return undefined
-  const { user: userId, participants, name, connection, came, gathered, lost } = passage
+  const { user: userId, participants, name, came, gathered, lost } = passage
   if (typeof userId !== 'string' || !Number.isSafeInteger(participants) || (participants as number) < 0)
     return undefined
   return {
@@ -73,7 +73,6 @@ export function parsePassage(room: string, place: string, json: string): News | 
       username: typeof name === 'string' ? name : undefined,
       participants: participants as number,
       came: came === true,
-      connectionId: typeof connection === 'string' ? connection : undefined,
       gathered: gathered === true,
       nodeLost: lost === true,
     },

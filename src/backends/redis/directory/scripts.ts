@@ -294,7 +294,7 @@ export const ANNOUNCE = new Script(`${HEAD}${ROOMS}
 if not held() then return '${LOST}' end
 local connection, user, room = ARGV[4], ARGV[5], ARGV[6]
 local name = admit(connection, user, room, false)
-if name then tell(room, user, name, { came = true, connection = connection }) end
+if name then tell(room, user, name, { came = true }) end
 return 'done'
 `)
 
