@@ -17,7 +17,7 @@ const PER_USER = 3
 /** The lease: so long a dead instance is taken for alive. */
 const LEASE_MS = 15_000
 /** Milliseconds for the look that finds it over, and for taking out its connections, on a machine that has much else to do. */
-const SWEEPING_MS = 10_000
+const SWEEPING_MS = 45_000
 
 export const killedInstance: Fault<Size> = {
   number: 2,
