@@ -104,12 +104,12 @@ export class Hub {
   readonly verify: (token: string) => Promise<Identity>
   readonly speaker: Speaker
   readonly listing: Listing
+  readonly presence: Presence
   readonly reporter: Reporter
   private readonly relay: Relay
   private readonly foreignAsks: ForeignAsks
   private readonly interests: Interests
   private readonly idempotency: Idempotency<Published>
-  private readonly presence: Presence
   private readonly laggards: Laggards
   private readonly slow: SlowConsumers
   private readonly timer: ReturnType<typeof setInterval>

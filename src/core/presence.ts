@@ -4,6 +4,8 @@
  */
 import type { ServerFrame } from '../protocol/frames.ts'
 import { type Clock, toTimestamp } from './clock.ts'
+import { Following } from './following.ts'
+import { MultiMap } from './multimap.ts'
 import type { AttendanceListener, Attendances, Participant, Passage } from './ports/backend.ts'
 import type { Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -32,6 +34,7 @@ interface Summary {
 
 export class Presence implements AttendanceListener {
   private readonly summaries = new Map<Room, Summary>()
+  private readonly followings = new MultiMap<string, Following>()
   private readonly deps: PresenceDeps
 
   constructor(deps: PresenceDeps) {
@@ -39,7 +42,24 @@ export class Presence implements AttendanceListener {
     deps.attendances.listen(this)
   }
 
+  /**
+   * Reads who is in a room for somebody who is told of comings and goings there.
+   * @param take called with what was read, and what was told meanwhile. The answer MUST be sent in it.
+   */
+  async follow<T>(room: Room, read: Promise<T>, take: (read: T, following: Following) => void): Promise<void> {
+    const following = new Following()
+    this.followings.add(room.name, following)
+    try {
+      const found = await read
+      room.isListed = true
+      take(found, following)
+    } finally {
+      this.followings.delete(room.name, following)
+    }
+  }
+
   onPassage(passage: Passage): void {
+    for (const following of this.followings.get(passage.room)) following.hear(passage)
     const room = this.deps.room(passage.room)
     if (room === undefined) return
     room.participants = passage.participants
@@ -80,8 +100,8 @@ export class Presence implements AttendanceListener {
     }
     const { joined, left } = this.summaryOf(room)
     const [here, there] = came ? [joined, left] : [left, joined]
-    // Whoever came and went between two summaries has not been seen: nothing is said of them.
-    if (!there.delete(userId)) here.set(userId, person)
+    // Whoever came and went between two summaries has not been seen, but by those who have read a list: nothing is said of them.
+    if (!there.delete(userId) || room.isListed) here.set(userId, person)
   }
 
   /** Whether a summary is going to speak of a user: said before it, what is newer would be taken back by it. */
@@ -104,6 +124,7 @@ export class Presence implements AttendanceListener {
     const summary = this.summaries.get(room)
     this.summaries.delete(room)
     if (summary === undefined) return
+    room.isListed = false
     const { joined, left } = summary
     const { participants } = room
     const named = room.rule.presence === 'events' && participants <= MAX_NAMED_MEMBERS

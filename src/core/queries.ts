@@ -206,10 +206,11 @@ export async function describeRoom(hub: Hub, name: string, cursor = hub.position
   const { attendances, states } = hub.backend
   const kept = await states.get(name)
   const participants = await attendances.participants(name, MAX_LISTED_PARTICIPANTS)
+  const isWhole = participants.length < MAX_LISTED_PARTICIPANTS
   return {
     room: name,
     participants: participants.map(({ id, username }) => ({ id, username: username ?? null })),
-    participant_count: await attendances.count(name),
+    participant_count: isWhole ? participants.length : await attendances.count(name),
     state: kept?.state ?? {},
     version: kept?.version ?? 0,
     cursor,

@@ -35,6 +35,8 @@ export class Room {
   readonly members = new MultiMap<string, Session>()
   /** Users in the room over all instances, as far as those here were told: it follows from what they have heard. */
   participants = 0
+  /** Somebody here has read who is in it since the last summary was told: he knows of users of whom the others do not. */
+  isListed = false
 
   /** @param busy the topic of the room before it was left by all, where messages are still on their way to it. */
   constructor(name: string, rule: RoomRule, busy?: Topic) {

@@ -14,7 +14,8 @@ export function getRoomState(hub: Hub): BuiltIn {
   return async (exchange) => {
     const room = memberRoom(hub, exchange)
     hub.rooms.authorise(exchange.session, room.name, 'state')
-    exchange.ack(await describeRoom(hub, room.name, hub.position(exchange.session)))
+    const description = describeRoom(hub, room.name, hub.position(exchange.session))
+    await hub.presence.follow(room, description, (read, following) => exchange.ack(following.correct(read)))
   }
 }
 

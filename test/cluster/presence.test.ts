@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { TestServer } from '../../src/testing/index.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
 import { names } from '../support/names.ts'
-import { types } from '../support/payload.ts'
+import { payloadOf, types } from '../support/payload.ts'
 import { until } from '../support/until.ts'
 
 setDefaultTimeout(30_000)
@@ -65,6 +65,38 @@ test('who comes by one instance while being cut at another has come once', async
   expect(await watcher.next()).toMatchObject({ type: 'user_joined_room', payload: { participant_count: 2 } })
   await other.close()
   expect(await watcher.next()).toMatchObject({ type: 'user_left_room', payload: { participant_count: 1 } })
+})
+
+// The list was older than what the one who read it had heard when it came, and nobody took that back.
+test('whoever reads who is there goes on with what it is told afterwards', async () => {
+  const { alice, bob, carol, lobby } = names()
+  await using watcher = await two.connect({ user: bob, rooms: [lobby] })
+  const leaving = await one.connect({ user: alice, rooms: [lobby] })
+  await watcher.next('user_joined_room')
+  const { attendances } = two.hub.backend
+  const participants = attendances.participants.bind(attendances)
+  const [isRead, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  attendances.participants = async (...args) => {
+    const read = await participants(...args)
+    isRead.resolve()
+    await goOn.promise
+    return read
+  }
+  const state = watcher.request({ type: 'get_room_state', payload: { room: lobby } })
+  await isRead.promise
+  attendances.participants = participants
+  await leaving.close()
+  await watcher.next('user_left_room')
+  await using _ = await one.connect({ user: carol, name: 'Carol', rooms: [lobby] })
+  await watcher.next('user_joined_room')
+  goOn.resolve()
+  expect(payloadOf(await state)).toMatchObject({
+    participant_count: 2,
+    participants: [
+      { id: bob, username: null },
+      { id: carol, username: 'Carol' },
+    ],
+  })
 })
 
 // A user counts from the moment in which it can be reached, not from the one in which it is let in.

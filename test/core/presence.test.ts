@@ -112,6 +112,22 @@ describe('a summary', () => {
     expect(payloads()).toEqual([{ room_id: 'lobby', participant_count: 10 }])
   })
 
+  // The list had a guest who was never said to have gone.
+  test.concurrent('says who came and went in between where somebody has read who is there', async () => {
+    const { presence, room, joined, left, told, payloads } = place(1)
+    joined('guest', 11)
+    await presence.follow(room, Promise.resolve(), () => {})
+    left('guest', 10)
+    await until(() => told.length > 0)
+    joined('brief', 11)
+    left('brief', 10)
+    await until(() => told.length > 1)
+    expect(payloads()).toEqual([
+      { room_id: 'lobby', participant_count: 10, left: [{ id: 'guest', username: undefined }] },
+      { room_id: 'lobby', participant_count: 10 },
+    ])
+  })
+
   test.concurrent('is told to nobody where nobody is left, and not after the end', async () => {
     const { presence, joined, told, passed } = place(1)
     joined('a', 2)
