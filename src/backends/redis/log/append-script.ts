@@ -4,6 +4,7 @@
  */
 import { Script } from '../script.ts'
 import { EXPIRE } from './expire.ts'
+import { INTEGERS } from './integers.ts'
 
 /** Arguments of one message in a batch. */
 export const ENTRY_ARGS = 9
@@ -33,7 +34,7 @@ export const REFUSED_ALL = 'refused '
 export const APPEND = new Script(`
 local log, writer = KEYS[1], KEYS[2]
 local batch, channel, prefix = ARGV[4], ARGV[5], ARGV[6]
-local function text(number) return string.format('%.0f', number) end
+${INTEGERS}
 ${EXPIRE}
 local fields, topics = { 'epoch', 'last', 'since' }, {}
 for i = 8, #ARGV, ${ENTRY_ARGS} do
