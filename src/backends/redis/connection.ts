@@ -2,9 +2,10 @@
  * One connection to Redis, used until it breaks and then replaced by another: so a command's outcome is known, or it is
  * known that it is not known. The client's own reconnecting would send again what had timed out, in an order of its own.
  */
-import { Redis, type RedisOptions } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import { BackendError } from './backend-error.ts'
 import { isForbidden, messageOf, refusalOf } from './failures.ts'
+import { GatheringRedis } from './gathering-redis.ts'
 
 /** Milliseconds for a TCP connection, and for the answer to a command. Redis answers in under one; past this it is gone. */
 export const COMMAND_TIMEOUT_MS = 2000
@@ -45,7 +46,7 @@ export class Connection {
    */
   static async open(options: RedisOptions, name: string, onClosed: (reason: string) => void): Promise<Connection> {
     let lastError: unknown = 'the connection was closed'
-    const redis = new Redis({ ...options, ...SINGLE_USE, connectionName: name, replyMapping: 'legacy' })
+    const redis = new GatheringRedis({ ...options, ...SINGLE_USE, connectionName: name, replyMapping: 'legacy' })
     redis.on('error', (error) => {
       lastError = error
     })

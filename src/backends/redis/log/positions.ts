@@ -1,7 +1,6 @@
 /** How far each device has come. Acknowledgements come with every message: they are gathered and written a moment later. */
-import type { Redis } from 'ioredis'
 import type { Positions } from '../../../core/ports/log.ts'
-import { FENCED } from '../fence.ts'
+import { Gathered } from '../gathered.ts'
 import type { Keys } from '../keys.ts'
 import type { Primary } from '../primary.ts'
 import { Script } from '../script.ts'
@@ -36,6 +35,14 @@ end
 return 'done'
 `)
 
+/** KEYS: the log; then users' positions. ARGV: the epoch. Answers device and cursor, in turn, of everything each user has. */
+const HELD = new Script(`
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'fenced' end
+local held = {}
+for n = 2, #KEYS do held[n - 1] = redis.call('HGETALL', KEYS[n]) end
+return held
+`)
+
 interface Acknowledged {
   readonly user: string
   readonly device: string
@@ -47,6 +54,8 @@ export class DevicePositions {
   private readonly keepMs: number
   /** What is not in Redis yet, by user and device. */
   private readonly gathered = new Map<string, Map<string, Acknowledged>>()
+  private readonly asked: Gathered<string, Map<string, number>>
+  private readonly introduced: Gathered<Acknowledged, undefined>
   private count = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private writing: Promise<void> | undefined
@@ -54,16 +63,18 @@ export class DevicePositions {
   constructor(options: PositionsOptions) {
     this.options = options
     this.keepMs = Math.max(KEEP_MS, 2 * options.horizonMs)
+    this.asked = new Gathered((users) => this.read(users))
+    this.introduced = new Gathered(async (rows) => {
+      await this.send(rows)
+      return rows.map(() => undefined)
+    })
   }
 
   async of(userId: string, deviceId: string): Promise<Positions> {
-    const { keys, primary } = this.options
-    const held = await primary.ask(async (redis, epoch) => {
-      const answers = await both(redis, keys.log, keys.positions(userId))
-      return answers.epoch === epoch ? answers.positions : FENCED
-    })
-    for (const { device, cursor } of this.gathered.get(userId)?.values() ?? [])
-      held.set(device, Math.max(cursor, held.get(device) ?? 0))
+    // Before Redis is asked: what is written meanwhile is here no more, and may not be in the answer.
+    const gathered = [...(this.gathered.get(userId)?.values() ?? [])]
+    const held = await this.asked.ask(userId)
+    for (const { device, cursor } of gathered) held.set(device, Math.max(cursor, held.get(device) ?? 0))
     return { own: held.get(deviceId), newest: held.size === 0 ? undefined : Math.max(...held.values()) }
   }
 
@@ -86,7 +97,7 @@ export class DevicePositions {
   /** Remembers a new device; resolves when Redis has it. Where that fails, it is tried again with what is gathered. */
   async introduce(user: string, device: string, cursor: number): Promise<void> {
     this.acknowledge(user, device, cursor)
-    await this.send([{ user, device, cursor }])
+    await this.introduced.ask({ user, device, cursor })
   }
 
   /** Writes what was gathered. What cannot be written stays, and is tried again. */
@@ -120,6 +131,14 @@ export class DevicePositions {
     if (this.count > 0) this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
   }
 
+  /** What Redis has of these users, by device. */
+  private async read(users: readonly string[]): Promise<Map<string, number>[]> {
+    const { keys, primary } = this.options
+    const names = [keys.log, ...users.map((user) => keys.positions(user))]
+    const held = await primary.ask((redis, epoch) => HELD.run(redis, names, [epoch]))
+    return (held as string[][]).map(parseHeld)
+  }
+
   private async send(rows: readonly Acknowledged[]): Promise<void> {
     const { keys, primary } = this.options
     const names = [keys.log, ...rows.map(({ user }) => keys.positions(user))]
@@ -135,13 +154,8 @@ export class DevicePositions {
   }
 }
 
-/** The positions first: where they vanish in between, with everything else, the epoch says so. */
-async function both(redis: Redis, log: string, positions: string) {
-  const results = (await redis.pipeline().hgetall(positions).hget(log, 'epoch').exec()) ?? []
-  const [held, epoch] = results.map(([error, answer]) => {
-    if (error !== null) throw error
-    return answer
-  })
-  const entries = Object.entries((held ?? {}) as Record<string, string>)
-  return { epoch, positions: new Map(entries.map(([device, cursor]) => [device, Number(cursor)])) }
+function parseHeld(answer: readonly string[]): Map<string, number> {
+  const held = new Map<string, number>()
+  for (let n = 0; n < answer.length; n += 2) held.set(answer[n] ?? '', Number(answer[n + 1]))
+  return held
 }
