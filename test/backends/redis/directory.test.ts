@@ -234,6 +234,36 @@ describe('rooms', () => {
     expect(away.passages).toHaveLength(1)
   }, 20_000)
 
+  // It brought him in as one who is still to be announced, and nobody announced him any more.
+  test('count him again whom an instance had announced and did not hear of before it was taken for dead', async () => {
+    await using group = await processes(1)
+    const { all, prefix } = group
+    const [one] = all
+    await using proxy = await FaultProxy.start(server.url)
+    await using away = await Process.open(proxy.url.replace('http', 'redis'), prefix)
+    await one.join((await one.connect({ userId: 'kept' })) as Session, 'lobby')
+    const alice = (await away.connect()) as Session
+    await away.enter(alice, 'lobby')
+    proxy.set({ refuse: true })
+    await server.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    away.attendances.announce('lobby', alice)
+    await until(() => one.passages.length === 2)
+    proxy.cut()
+    await expire(prefix, away.name)
+    await until(() => one.passages.length === 3)
+    // It does not hear of him afterwards either.
+    await server.admin.xtrim(`${prefix}:1:passages`, 'MAXLEN', 0)
+    proxy.heal()
+    await until(() => one.passages.length === 4)
+    expect(one.passages.map(({ userId, came, participants }) => [userId, came, participants])).toEqual([
+      ['kept', true, 1],
+      ['alice', true, 2],
+      ['alice', false, 1],
+      ['alice', true, 2],
+    ])
+    expect(await one.attendances.count('lobby')).toBe(2)
+  }, 20_000)
+
   test('do not count who has entered and cannot be reached yet', async () => {
     await using group = await processes(2)
     const [one, two] = group.all

@@ -153,8 +153,13 @@ export class RedisAttendances implements Attendances {
 
   /** The rooms of a session and what others know of its user there, as the script `RETURN` wants them. */
   standingOf({ connectionId, rooms, userId }: Session): string[] {
-    const all = [...rooms, ...this.entering.roomsOf(connectionId)]
-    return all.flatMap((room) => [room, this.isQuiet(room) ? '-' : this.isTold(room, userId) ? 'told' : ''])
+    // Who was announced is known to the others, though it was not heard here: the instance stood still, or nothing came.
+    const isKnown = (room: string) => this.isTold(room, userId) || !this.owed.has({ connectionId, room })
+    const known = (room: string, isTold: boolean) => [room, this.isQuiet(room) ? '-' : isTold ? 'told' : '']
+    return [
+      ...rooms.flatMap((room) => known(room, isKnown(room))),
+      ...[...this.entering.roomsOf(connectionId)].flatMap((room) => known(room, this.isTold(room, userId))),
+    ]
   }
 
   /** A connection has ended: nothing is owed of it. */

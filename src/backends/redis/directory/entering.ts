@@ -6,7 +6,8 @@ export class Entering {
 
   add(room: string, { connectionId, userId }: Standing, isTold: boolean): void {
     addTo(this.byConnection, connectionId, room)
-    if (!isTold) addTo(this.untold, personIn(room, userId), connectionId)
+    if (isTold) this.told(room, userId)
+    else addTo(this.untold, personIn(room, userId), connectionId)
   }
 
   /** The rooms that a connection has entered. */

@@ -43,6 +43,11 @@ export class Owed {
     for (const [name, debt] of this.debts) if (debt.connectionId === connectionId) this.debts.delete(name)
   }
 
+  /** Whether anything is owed of a connection in a room. */
+  has(standing: Standing): boolean {
+    return this.debts.has(nameOf(standing))
+  }
+
   /** Tells Redis of them. What it cannot be told now stays. */
   repay(): void {
     for (const debt of this.debts.values()) void this.repayOne(debt)
