@@ -1,7 +1,7 @@
 import type { RedisServer } from '../../kit/redis.ts'
 import { until } from '../../support/until.ts'
 import { Ws } from '../../support/ws-client.ts'
-import { type Chance, type Fault, must, type Progress } from '../fault.ts'
+import { type Chance, type Fault, must, none, type Progress } from '../fault.ts'
 import type { FaultServer } from '../server.ts'
 import { FaultCluster } from './cluster.ts'
 
@@ -66,7 +66,11 @@ async function race(policy: Policy, { connects, rounds, deaths }: Size, chance: 
   must(refused === 0 || policy === 'reject', `${refused} were refused though the oldest has to go`)
   must(closed === 0 || policy === 'close_oldest', `${closed} were closed though newer ones have to wait`)
   const freeMs = deaths ? await slotsOfTheDead(cluster, policy, token) : 0
-  await until(async () => (await leftovers(cluster.redis)).length === 0)
+  let left: string[] = []
+  await until(async () => {
+    left = await leftovers(cluster.redis)
+    return left.length === 0
+  }).catch(() => none('left in Redis', left))
   return { refused, closed, freeMs }
 }
 
@@ -102,10 +106,12 @@ async function countOf(cluster: FaultCluster, server = cluster.at(0).server): Pr
   return Number(((await response.json()) as { connections: number }).connections)
 }
 
-/** What Redis still has of connections: with nobody there, nothing. */
+/** What Redis still has of connections: with nobody there nothing, but what ends by itself, as the mark of who has lost his place. */
 async function leftovers({ admin }: RedisServer): Promise<string[]> {
   const keys = await admin.keys('*')
-  return keys.filter((key) => /^tidings:\d+:(?:[acdmou]:.*|connections|users|rooms)$/.test(key))
+  const ours = keys.filter((key) => /^tidings:\d+:(?:[acdmou]:.*|connections|users|rooms)$/.test(key))
+  const endings = await Promise.all(ours.map((key) => admin.pttl(key)))
+  return ours.filter((_, n) => endings[n] === -1)
 }
 
 /** One try to connect. */
