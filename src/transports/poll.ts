@@ -72,6 +72,11 @@ export class Polls {
     return present === undefined || present.over || (unclaimed && !present.unclaimed) ? undefined : present
   }
 
+  /** A session of this process that has gone on here, and of which its client has not heard yet. */
+  unclaimed(id: string): Session | undefined {
+    return this.present(id, true)?.session
+  }
+
   /**
    * Goes on here with a session whose instance is silent.
    * @throws TidingsError where the request is refused.

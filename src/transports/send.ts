@@ -3,6 +3,7 @@ import { limitKey } from '../auth/proxies.ts'
 import { NobodyThere, plainError, readError } from '../core/errands.ts'
 import type { Hub } from '../core/hub.ts'
 import type { Identity } from '../core/identity.ts'
+import type { Listed } from '../core/ports/directory.ts'
 import type { Session } from '../core/session.ts'
 import { bytesFromJson } from '../protocol/bytes.ts'
 import { inEnvelope } from '../protocol/encoding.ts'
@@ -121,7 +122,6 @@ export class Sends {
     }
   }
 
-  /** The session's own instance handles the frame; where that is silent, a session that polls goes on here. */
   private async handleElsewhere(
     knock: Knock,
     identity: Identity,
@@ -129,12 +129,37 @@ export class Sends {
     connectionId: string,
     budget: Budget,
   ): Promise<Outcome> {
-    const { errands, config } = this.hub
     const home = await homeOf(this.hub, connectionId)
-    if (home === undefined) throw connectionEnded()
+    if (home !== undefined) return this.handleAt(home, knock, identity, frame, budget, false)
+    // An earlier frame had the session go on, and its client hears of that with its next poll.
+    const heir = await this.hub.resumables.heirOf(connectionId)
+    const present = heir === undefined ? undefined : this.polls.unclaimed(heir)
+    if (present !== undefined) {
+      checkOwner(present, identity, knock.query)
+      if (frame.problem !== undefined) throw frame.problem
+      return this.submit(present, frame, budget)
+    }
+    const heirsHome = heir === undefined ? undefined : await homeOf(this.hub, heir)
+    if (heirsHome?.record?.transport !== 'poll') throw connectionEnded()
+    return this.handleAt(heirsHome, knock, identity, frame, budget, true)
+  }
+
+  /**
+   * The session's own instance handles the frame; where that is silent, a session that polls goes on here.
+   * @param unclaimed only for one of which its client has not heard yet.
+   */
+  private async handleAt(
+    home: Listed,
+    knock: Knock,
+    identity: Identity,
+    frame: PostedFrame,
+    budget: Budget,
+    unclaimed: boolean,
+  ): Promise<Outcome> {
+    const { errands, config } = this.hub
     checkOwner(home, identity, knock.query)
     if (frame.problem !== undefined) throw frame.problem
-    const body = { connection_id: connectionId, frame: frame.value, bytes: frame.bytes }
+    const body = { connection_id: home.connectionId, frame: frame.value, bytes: frame.bytes, unclaimed }
     const timeoutMs = config.handlers.timeout_ms || MAX_HANDLING_MS
     try {
       return readOutcome(await errands.send(home.instance, { kind: SEND, body, timeoutMs }))
@@ -147,8 +172,9 @@ export class Sends {
 
   /** Handles a frame that came to another instance, which knows that it is the session's own client's. */
   private async handleForOther(body: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const { connection_id: id, frame, bytes } = body
-    const session = typeof id === 'string' ? this.hub.registry.get(id) : undefined
+    const { connection_id: id, frame, bytes, unclaimed } = body
+    const sessionOf = (id: string) => (unclaimed === true ? this.polls.unclaimed(id) : this.hub.registry.get(id))
+    const session = typeof id === 'string' ? sessionOf(id) : undefined
     if (session === undefined || typeof bytes !== 'number') throw connectionEnded()
     const value = bytesFromJson(frame, (marked) => marked)
     const { frames, error } = await this.submit(session, { value, bytes }, { left: MAX_ANSWER_BYTES })

@@ -154,8 +154,8 @@ describe('a session that polls', () => {
 
   test('has a frame handled at another instance where its home is silent', async () => {
     const { alice, bob, lobby } = names()
-    await using quiet = await startCluster({ instances: 2, redis: cluster.redis, config: { redis: { prefix: lobby } } })
-    const [silent, adopting] = quiet.servers as [TestServer, TestServer]
+    await using quiet = await startCluster({ instances: 3, redis: cluster.redis, config: { redis: { prefix: lobby } } })
+    const [silent, adopting, third] = quiet.servers as [TestServer, TestServer, TestServer]
     const poller = await Poller.of({ user: alice })
     const { connection_id } = await poller.poll(silent, { rooms: lobby })
     await using watcher = await adopting.connect({ user: bob, rooms: [lobby] })
@@ -169,9 +169,19 @@ describe('a session that polls', () => {
     })
     expect(sent).toMatchObject({ status: 200, frame: { type: 'ack' } })
     expect(await watcher.next('chat')).toMatchObject({ payload: 'hi', sender: { user_id: alice } })
+    // Nor was the second told that its connection had ended, wherever it came.
+    for (const server of [adopting, third]) {
+      const again = { connection_id, type: 'chat', id: server.url, to: { room: lobby }, payload: 'again' }
+      expect(await poller.send(server, again)).toMatchObject({ status: 200, frame: { type: 'ack' } })
+      expect(await watcher.next('chat')).toMatchObject({ payload: 'again' })
+    }
+    const thief = await Poller.of({ user: bob })
+    expect(await thief.send(adopting, { connection_id, type: 'ping' })).toMatchObject({ status: 403 })
     // Its client does not know yet: it polls with the old name, and finds its rooms.
     const next = await poller.poll(adopting, { connection_id })
     expect(next.messages[0]).toMatchObject({ payload: { rooms: [{ room: lobby }], resume: { session: true } } })
+    // Now it does.
+    expect(await poller.send(adopting, { connection_id, type: 'ping' })).toMatchObject({ status: 404 })
   })
 })
 
