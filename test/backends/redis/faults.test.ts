@@ -156,6 +156,13 @@ describe('Redis on a bad day', () => {
     const refusal = await first?.publish('room:a', 'refused').catch((error) => error)
     expect(refusal).toMatchObject({ errorName: 'unavailable' })
     await until(() => group.instances.every(({ messages }) => messages.failing !== undefined))
+    // Whoever joined a room that nobody here was in waited as long as if thousands came at once.
+    let unheard: unknown
+    Promise.resolve(first?.messages.interest('room:new', true)).catch((error) => {
+      unheard = error
+    })
+    await until(() => unheard !== undefined, 6000)
+    expect(unheard).toMatchObject({ errorName: 'unavailable' })
     await server.admin.replicaof('NO', 'ONE')
     await until(() => group.instances.every(({ messages }) => messages.failing === undefined))
     await first?.publish('room:a', 'after')

@@ -70,6 +70,8 @@ export class Line {
   private standingSince: number | undefined
   private reason = 'not level yet'
   private subscribingIn: number | undefined
+  /** Monotonic milliseconds since which no further topic can be subscribed to; absent: they can. */
+  private refusingSince: number | undefined
   private markerAt = 0
   private whenLive: (() => void)[] = []
 
@@ -86,8 +88,11 @@ export class Line {
 
   /** Whether the line has stood for longer than it takes to read what was missed. */
   private get isStuck(): boolean {
-    const { standingSince } = this
-    return standingSince !== undefined && this.options.monotonic() - standingSince > STANDING_MS
+    return this.isLong(this.standingSince)
+  }
+
+  private isLong(since: number | undefined): boolean {
+    return since !== undefined && this.options.monotonic() - since > STANDING_MS
   }
 
   /** Why the line stands; absent: it does not. For a moment it often does. */
@@ -292,8 +297,10 @@ export class Line {
         })
         if (attempt !== this.attempt) return
       }
+      this.refusingSince = undefined
     } catch {
       // The connection has broken, and the next one subscribes to everything; or it is tried again with the next look.
+      this.refusingSince ??= this.options.monotonic()
     } finally {
       if (this.subscribingIn === attempt) this.subscribingIn = undefined
     }
@@ -334,8 +341,8 @@ export class Line {
   private look(): void {
     const { log, markers, monotonic, primary, recent, topics } = this.options
     if (markers.look()) primary.dropSubscriber('nothing comes by the subscription')
-    // While nothing comes there is nothing to wait for.
-    topics.disappoint(this.isStuck)
+    // While nothing comes, or takes no commands, there is nothing to wait for.
+    topics.disappoint(this.isStuck || this.isLong(this.refusingSince))
     if (this.state !== 'live') return
     void this.subscribeFresh()
     const idle = topics.takeIdle()
