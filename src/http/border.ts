@@ -54,7 +54,7 @@ export class Border {
 
   /**
    * Logs a failure and returns the body that tells of it. What is no `TidingsError` is logged with its cause and told
-   * without it.
+   * without it. What cannot be done for the moment is no failure of the request: whoever caused that has said so.
    */
   tell(request: Request, thrown: unknown): FailureBody {
     const error = TidingsError.from(thrown)
@@ -65,7 +65,7 @@ export class Border {
       correlation_id: correlationId,
       error_code: error.errorName,
     }
-    if (error.status >= 500 && error.cause !== undefined)
+    if (error.status >= 500 && error.cause !== undefined && error.errorName !== 'unavailable')
       this.log.error('http_failed', { ...fields, error: error.cause })
     else this.log.info('http_refused', { ...fields, reason: error.message, cause: causeOf(error) })
     return { error: { ...error.toBody(), correlation_id: correlationId } }

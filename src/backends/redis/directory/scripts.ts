@@ -306,33 +306,38 @@ return 'done'
 `)
 
 /**
- * Takes one connection of a dead instance out. ARGV: head; the dead instance. Two who do so at the same time find
- * different connections, so that each leave is told once.
- * Answers how many it still has, or -1 where it has none or is alive; then the connection, and what was written down of it.
+ * Takes connections of a dead instance out. ARGV: head; the dead instance, and how many connections. Two who do so at the
+ * same time find different ones, so that each leave is told once.
+ * Answers how many it still has, or -1 where it has none or is alive; then each connection, and what was written down of it.
  */
 export const SWEEP = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
 local dead = ARGV[4]
 local until_ = tonumber(redis.call('ZSCORE', prefix .. 'instances', dead) or 0)
 if until_ > now or redis.call('EXISTS', key('l:', dead)) == 1 then return { -1 } end
-local connection = redis.call('SRANDMEMBER', key('o:', dead))
-if not connection then
+local connections = redis.call('SRANDMEMBER', key('o:', dead), ARGV[5])
+if #connections == 0 then
   redis.call('ZREM', prefix .. 'instances', dead)
   return { -1 }
 end
 redis.call('ZADD', prefix .. 'swept', text(now), dead)
 redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS * 1000}))
 redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
-local known = redis.call('HGETALL', key('c:', connection))
-local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
-leaveAll(connection, { lost = true })
-unseat(connection, dead)
--- If the instance is back after all, it must not bring in again who has lost his place.
-if vacated then
-  redis.call('HSET', key('c:', connection), 'x', '1')
-  redis.call('PEXPIRE', key('c:', connection), ${SWEPT_MS})
+local answer = { 0 }
+for _, connection in ipairs(connections) do
+  local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
+  answer[#answer + 1] = connection
+  answer[#answer + 1] = redis.call('HGETALL', key('c:', connection))
+  leaveAll(connection, { lost = true })
+  unseat(connection, dead)
+  -- If the instance is back after all, it must not bring in again who has lost his place.
+  if vacated then
+    redis.call('HSET', key('c:', connection), 'x', '1')
+    redis.call('PEXPIRE', key('c:', connection), ${SWEPT_MS})
+  end
 end
-return { redis.call('SCARD', key('o:', dead)), connection, known }
+answer[1] = redis.call('SCARD', key('o:', dead))
+return answer
 `)
 
 /** ARGV: head. The instance is back, with all its connections. */
