@@ -27,6 +27,8 @@ export interface Side {
   name: string
   /** Flags beyond the common ones. */
   flags?: string[]
+  /** Its environment, beyond the common one. */
+  env?: Readonly<Record<string, string>>
   /** How clients receive. Default `websocket`. */
   transport?: Transport
   /** So many instances share a Redis of their own. Absent: one process with a store of its own. */

@@ -1,7 +1,12 @@
 import type { Case } from './case.ts'
 import { clusterBystander } from './cases/cluster-bystander.ts'
 import { clusterLatency } from './cases/cluster-latency.ts'
-import { clusterEphemeral, clusterStored, clusterStoredAndTold } from './cases/cluster-publishes.ts'
+import {
+  clusterEphemeral,
+  clusterStored,
+  clusterStoredAndTold,
+  clusterStoredKeeping,
+} from './cases/cluster-publishes.ts'
 import { connects } from './cases/connects.ts'
 import { deliveries } from './cases/deliveries.ts'
 import { echo } from './cases/echo.ts'
@@ -40,6 +45,7 @@ export const CASES: readonly Case[] = [
 export const CLUSTER_CASES: readonly Case[] = [
   clusterLatency,
   clusterStored,
+  clusterStoredKeeping,
   clusterStoredAndTold,
   clusterEphemeral,
   clusterBystander,

@@ -18,8 +18,9 @@ export async function alone(starting: Promise<Server>): Promise<Running> {
 }
 
 /** A form of Tidings. */
-export function startSide(command: string[], secret: string, side: Side): Promise<Running> {
-  const { flags = [], instances, workers } = side
+export function startSide(binary: string[], secret: string, side: Side): Promise<Running> {
+  const { env = {}, flags = [], instances, workers } = side
+  const command = ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...binary]
   if (instances === undefined && workers === undefined) return alone(startTidings(command, secret, flags, SERVER_CORE))
   return startCluster(command, secret, side)
 }

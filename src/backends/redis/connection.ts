@@ -6,13 +6,10 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { BackendError } from './backend-error.ts'
 import { isForbidden, messageOf, refusalOf } from './failures.ts'
 import { GatheringRedis } from './gathering-redis.ts'
+import { Liveness } from './liveness.ts'
 
-/** Milliseconds for a TCP connection, and for the answer to a command. Redis answers in under one; past this it is gone. */
-export const COMMAND_TIMEOUT_MS = 2000
-/** Milliseconds without a byte from Redis, while it owes an answer, after which the connection is broken. */
-const SILENCE_MS = 3000
-/** Milliseconds between two pings, so that it always owes one. A frozen Redis is found this much later. */
-const PING_INTERVAL_MS = 1000
+/** Milliseconds for a connection to be there, its greeting included. */
+const CONNECT_TIMEOUT_MS = 2000
 /** Milliseconds between two looks at a Redis that is reading its data. */
 const LOADING_LOOK_MS = 100
 
@@ -28,15 +25,14 @@ export class Connection {
   readonly redis: Redis
   readonly server: Server
   private readonly onClosed: (reason: string) => void
-  private readonly pinging: ReturnType<typeof setInterval>
+  private readonly liveness: Liveness
   private ended = false
 
   private constructor(redis: Redis, server: Server, onClosed: (reason: string) => void) {
     this.redis = redis
     this.server = server
     this.onClosed = onClosed
-    this.pinging = setInterval(() => redis.ping().catch((error) => this.end(messageOf(error))), PING_INTERVAL_MS)
-    this.pinging.unref()
+    this.liveness = new Liveness(redis, (reason) => this.end(reason))
   }
 
   /**
@@ -50,13 +46,25 @@ export class Connection {
     redis.on('error', (error) => {
       lastError = error
     })
+    const giveUp = (reason: string): void => {
+      lastError = new Error(reason)
+      cut(redis)
+    }
+    const timeout = setTimeout(() => giveUp('it does not answer'), CONNECT_TIMEOUT_MS)
+    let liveness: Liveness | undefined
     try {
       await redis.connect()
-      const connection = new Connection(redis, await look(redis), onClosed)
+      clearTimeout(timeout)
+      liveness = new Liveness(redis, giveUp)
+      const server = await look(redis)
+      liveness.stop()
+      const connection = new Connection(redis, server, onClosed)
       redis.on('end', () => connection.end(messageOf(lastError)))
       if (redis.status === 'end') throw lastError
       return connection
     } catch (error) {
+      clearTimeout(timeout)
+      liveness?.stop()
       cut(redis)
       if (error instanceof BackendError) throw error
       const cause = messageOf(error) === 'Connection is closed.' ? lastError : error
@@ -74,7 +82,7 @@ export class Connection {
   end(reason: string): void {
     if (this.ended) return
     this.ended = true
-    clearInterval(this.pinging)
+    this.liveness.stop()
     cut(this.redis)
     this.onClosed(reason)
   }
@@ -84,9 +92,7 @@ export class Connection {
 const SINGLE_USE: RedisOptions = {
   lazyConnect: true,
   disableClientInfo: true,
-  connectTimeout: COMMAND_TIMEOUT_MS,
-  commandTimeout: COMMAND_TIMEOUT_MS,
-  socketTimeout: SILENCE_MS,
+  connectTimeout: CONNECT_TIMEOUT_MS,
   enableOfflineQueue: false,
   enableAutoPipelining: true,
   // It waits for a second where Redis is loading; `look` asks more often.

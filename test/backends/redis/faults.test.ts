@@ -236,3 +236,22 @@ describe('Redis on a bad day', () => {
     expect(((await replica.admin.call('ROLE')) as unknown[])[0]).toBe('master')
   }, 40_000)
 })
+
+// Timers run before what has come meanwhile is read: an answer that waited in the socket came too late, and the connection
+// was given up with everything that was asked by it.
+test('a process that stood still for a while does not take Redis for dead', async () => {
+  await using own = await RedisServer.start()
+  await using instance = await Instance.open({ url: own.url, prefix: newPrefix() })
+  const asked = Array.from({ length: 3 }, () => instance.store.directory.totals())
+  // They are written at the end of this turn of the event loop, and nothing is read before it stands still.
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      const until = performance.now() + 3500
+      while (performance.now() < until);
+      resolve()
+    })
+  })
+  for (const answer of asked) expect(await answer).toEqual({ connections: 0, users: 0, rooms: 0 })
+  await instance.store.directory.totals()
+  expect(instance.lines.filter(({ event }) => event === 'redis_disconnected')).toEqual([])
+}, 20_000)
