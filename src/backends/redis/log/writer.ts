@@ -33,8 +33,11 @@ export interface WriterOptions {
   readonly onSend: () => void
 }
 
-/** Messages in one batch: about a millisecond of Redis' time, in which it does nothing else. */
-const MAX_BATCH = 128
+/**
+ * Messages in one batch: four milliseconds of Redis' time at most, in which it does nothing else. At full load an instance
+ * spends an eighth less processor on a message than with half as many.
+ */
+const MAX_BATCH = 256
 /** Bytes of messages in one batch, for the same reason; a larger message goes alone. */
 const MAX_BATCH_BYTES = 512 * 1024
 /** Memory of a waiting message beside its text. */
