@@ -79,7 +79,8 @@ export class Heartbeat {
     const left = session.expiresAt - now
     if (left <= 0) {
       this.deps.end(session, new TidingsError('token_expired'))
-    } else if (left <= this.deps.expiryWarningMs && !session.expiryWarned) {
+    } else if (left <= this.deps.expiryWarningMs && !session.expiryWarned && session.state !== 'connecting') {
+      // Nothing comes before `welcome`, after which there is another look.
       session.expiryWarned = true
       const payload = { expires_in_ms: Math.round(left) }
       session.send({ type: 'token_expiring', payload, timestamp: toTimestamp(this.deps.clock.now()) })

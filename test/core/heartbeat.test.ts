@@ -139,6 +139,17 @@ describe('a token', () => {
     expect(session.wire.frames).toHaveLength(1)
   })
 
+  test('whose end is near before `welcome` is announced after it', () => {
+    const { add, pass, clock, heartbeat } = watch()
+    const session = add({ expiresAt: clock.now() + 4000 })
+    session.state = 'connecting'
+    pass(2000, () => {})
+    expect(session.wire.frames).toEqual([])
+    session.state = 'open'
+    heartbeat.lookAtToken(session, clock.monotonic())
+    expect(session.wire.frames).toMatchObject([{ type: 'token_expiring', payload: { expires_in_ms: 2000 } }])
+  })
+
   test('is judged by the clock that does not jump', () => {
     const { add, pass, closed, clock } = watch()
     const session = add({ expiresAt: clock.now() + 10_000 })
