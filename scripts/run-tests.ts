@@ -6,12 +6,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { STATIC_STAGES } from './check.ts'
 import { addUnloaded, COVERAGE_THRESHOLD, percentOf, readLcov } from './coverage.ts'
+import { Failures } from './failures.ts'
 import { ROOT, runStages } from './stages.ts'
 import { formatTotals, readTotals } from './totals.ts'
 
 const REPORTS = 'coverage'
 
-async function runTests(args: readonly string[]): Promise<number> {
+async function runTests(args: readonly string[]): Promise<{ exitCode: number; failures: readonly string[] }> {
   const child = Bun.spawn(
     [
       process.execPath,
@@ -19,16 +20,26 @@ async function runTests(args: readonly string[]): Promise<number> {
       // Tests wait for conditions, and a busy machine is slow: what hangs is still found, only later.
       '--timeout=30000',
       '--coverage',
-      '--coverage-reporter=text',
       '--coverage-reporter=lcov',
       `--coverage-dir=${REPORTS}`,
       '--reporter=junit',
       `--reporter-outfile=${REPORTS}/junit.xml`,
       ...args,
     ],
-    { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] },
+    {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }) },
+    },
   )
-  return await child.exited
+  const failures = new Failures()
+  const decoder = new TextDecoder()
+  // The runner writes all of its report to stderr.
+  for await (const chunk of child.stderr) {
+    process.stderr.write(chunk)
+    failures.take(decoder.decode(chunk, { stream: true }))
+  }
+  return { exitCode: await child.exited, failures: failures.found }
 }
 
 async function coverageHolds(): Promise<boolean> {
@@ -38,6 +49,10 @@ async function coverageHolds(): Promise<boolean> {
   const percent = percentOf(files)
   const unloaded = files.filter(({ file }) => !loaded.some((known) => known.file === file))
   for (const { file, lines } of unloaded) console.log(`never loaded by a test: ${file} (${lines} lines)`)
+  for (const file of loaded) {
+    const share = percentOf([file])
+    if (share < COVERAGE_THRESHOLD) console.log(`${share.toFixed(0)} % of the lines of ${file.file}`)
+  }
   console.log(`line coverage of src/: ${percent.toFixed(2)} % (at least ${COVERAGE_THRESHOLD} %)`)
   return percent >= COVERAGE_THRESHOLD
 }
@@ -50,10 +65,12 @@ mkdirSync(`${ROOT}${REPORTS}`, { recursive: true })
 // The build first and alone: tests start what it makes.
 const before = await runStages([{ name: 'build', run: ['bun', 'scripts/build.ts'] }])
 if (complete) before.push(...(await runStages(STATIC_STAGES)))
-const exitCode = await runTests(args)
+const { exitCode, failures: failedTests } = await runTests(args)
 
 const failures = before.filter(({ ok }) => !ok).map(({ name }) => name)
 if (complete && !(await coverageHolds())) failures.push('coverage')
+// At the end, where it is read first: a test's own report may be thousands of lines up.
+for (const failed of failedTests) console.log(`\n${failed}`)
 if (failures.length > 0) console.log(`failed besides tests: ${failures.join(', ')}`)
 
 const junit = Bun.file(`${ROOT}${REPORTS}/junit.xml`)
