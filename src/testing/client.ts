@@ -16,6 +16,13 @@ export interface Frame {
   readonly [field: string]: unknown
 }
 
+/** What `welcome` carries, as far as the kit needs it. */
+export interface Welcome {
+  readonly connection_id: string
+  readonly user_id: string
+  readonly device_id: string
+}
+
 /** A frame to the server. */
 export interface OutgoingFrame {
   readonly type: string
@@ -77,6 +84,15 @@ export interface TestClient extends AsyncDisposable {
 }
 
 let ids = 0
+let marks = 0
+
+/** A message that says nothing: where it has arrived, everything has that was sent before it. It is not queued. */
+const MARK = 'kit.mark'
+
+/** A mark that no other is like: the message to publish for {@link QueueingClient.marked}. */
+export function newMark(): { readonly type: string; readonly payload: { readonly mark: string } } {
+  return { type: MARK, payload: { mark: `${process.pid}-${++marks}` } }
+}
 
 /** A client over any link. The link hands it what comes, in order, and its end. */
 export class QueueingClient implements TestClient {
@@ -84,6 +100,7 @@ export class QueueingClient implements TestClient {
   private readonly link: Link
   private readonly queue: Frame[] = []
   private readonly answers = new Map<string, Frame | undefined>()
+  private readonly marks = new Set<string>()
   private readonly changes = new Changes()
   private readonly resolveClosed: (closed: Closed) => void
   private ended: Closed | undefined
@@ -103,6 +120,11 @@ export class QueueingClient implements TestClient {
 
   /** Takes a frame from the link. */
   take(frame: Frame): void {
+    if (frame.type === MARK) {
+      this.marks.add(bodyOf<{ mark: string }>(frame).mark)
+      this.changes.tell()
+      return
+    }
     const id = frame.correlation_id
     if (id !== undefined && this.answers.has(id) && this.answers.get(id) === undefined) this.answers.set(id, frame)
     else this.queue.push(frame)
@@ -126,7 +148,7 @@ export class QueueingClient implements TestClient {
       this.first = frame
       return this
     }
-    throw new RefusedError(frame === 'ended' ? undefined : errorOf(frame), await this.closed)
+    throw new RefusedError(frame === 'ended' ? undefined : bodyOf<ErrorBody>(frame), await this.closed)
   }
 
   send(frame: OutgoingFrame): void {
@@ -164,6 +186,14 @@ export class QueueingClient implements TestClient {
     return this.queue.splice(0)
   }
 
+  /** Resolves when this mark has come, or the connection has ended. */
+  async marked(mark: string): Promise<void> {
+    await this.changes.until(
+      () => (this.marks.delete(mark) ? true : this.ended),
+      () => this.missing('a mark'),
+    )
+  }
+
   close(code?: number, reason?: string): Promise<Closed> {
     this.link.close(code, reason)
     return this.closed
@@ -182,7 +212,7 @@ export class QueueingClient implements TestClient {
   }
 }
 
-/** The error of an `error` frame, which has it under `data` where the client asked for that. */
-function errorOf(frame: Frame): ErrorBody {
-  return (frame.payload ?? frame['data']) as ErrorBody
+/** What a frame carries, which is under `data` where the client asked for that. */
+export function bodyOf<Body>(frame: Frame): Body {
+  return (frame.payload ?? frame['data']) as Body
 }

@@ -2,14 +2,21 @@
 
 import { ERRORS, type ErrorBody } from '../protocol/errors.ts'
 import { decodeJson, encodeJson } from '../protocol/json.ts'
-import { type Closed, type Frame, type Link, QueueingClient, RefusedError } from './client.ts'
+import {
+  bodyOf,
+  type Closed,
+  type Frame,
+  type Link,
+  newMark,
+  QueueingClient,
+  RefusedError,
+  type Welcome,
+} from './client.ts'
 import { addressOf, type ConnectOptions } from './websocket.ts'
 
 const UNLIMITED = { maxDepth: 0, maxKeys: 0 }
 /** Frames of one request at most. */
 const BATCH = 100
-/** The type of a message that a client sends to itself, to learn that everything before it has arrived. */
-const MARK = 'kit.mark'
 
 /** Errors after which the server ends a session. */
 const ENDING: ReadonlySet<string> = new Set([
@@ -53,12 +60,10 @@ export class HttpLink implements Link {
   private fresh: string | undefined
   private readonly headers: Record<string, string>
   private connectionId: string | undefined
-  private self: { user_id: unknown; device_id: unknown } | undefined
+  private self: Pick<Welcome, 'user_id' | 'device_id'> | undefined
   private waiting: unknown[] = []
   private posting: Promise<void> | undefined
   private lastError: ErrorBody | undefined
-  private marks = 0
-  private marked: (() => void) | undefined
 
   /** @param url the address that is received from; its credentials are good for POST too. */
   constructor(url: URL, headers: Readonly<Record<string, string>> | undefined) {
@@ -85,17 +90,13 @@ export class HttpLink implements Link {
 
   /** Takes a frame of the stream. */
   take(frame: Frame): void {
-    const payload = (frame.payload ?? frame['data']) as Record<string, unknown> | undefined
-    if (frame.type === MARK) {
-      if (payload?.['connection'] === this.connectionId && payload?.['mark'] === this.marks) this.marked?.()
-      return
-    }
     if (frame.type === 'welcome') {
-      this.connectionId = String(payload?.['connection_id'])
-      this.self = { user_id: payload?.['user_id'], device_id: payload?.['device_id'] }
+      const { connection_id, user_id, device_id } = bodyOf<Welcome>(frame)
+      this.connectionId = connection_id
+      this.self = { user_id, device_id }
     }
     if (frame.type === 'error') {
-      const error = payload as unknown as ErrorBody
+      const error = bodyOf<ErrorBody>(frame)
       this.lastError = ENDING.has(error.error_code) ? error : undefined
     }
     if (frame.type === 'server_draining') this.lastError = { error_code: 'draining' } as ErrorBody
@@ -127,11 +128,9 @@ export class HttpLink implements Link {
   /** A message to itself comes after everything that was sent to this client before. */
   async settle(): Promise<void> {
     await this.settleSending()
-    const payload = { connection: this.connectionId, mark: ++this.marks }
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.marked = resolve
-    await this.request(JSON.stringify({ type: MARK, ephemeral: true, to: this.self, payload }))
-    await Promise.race([promise, this.client.closed])
+    const mark = newMark()
+    await this.request(JSON.stringify({ ...mark, ephemeral: true, to: this.self }))
+    await this.client.marked(mark.payload.mark)
   }
 
   private async settleSending(): Promise<void> {

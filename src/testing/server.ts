@@ -4,7 +4,7 @@ import { type ConfigInput, configFrom } from '../config.ts'
 import type { Hub } from '../core/hub.ts'
 import { type Tidings, tidings } from '../tidings.ts'
 import { CapturedLog, type LogLine } from './captured-log.ts'
-import type { TestClient } from './client.ts'
+import type { QueueingClient, TestClient } from './client.ts'
 import { httpAddressOf } from './http.ts'
 import { connectPoll } from './poll.ts'
 import { connectSse } from './sse.ts'
@@ -98,7 +98,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
 }
 
 /** Connects over the transport that is asked for. */
-export function connect(serverUrl: string, options: ConnectOptions, token: string): Promise<TestClient> {
+export function connect(serverUrl: string, options: ConnectOptions, token: string): Promise<QueueingClient> {
   switch (options.transport) {
     case 'sse':
       return connectSse(httpAddressOf(serverUrl, '/realtime/sse', options, token), options)
