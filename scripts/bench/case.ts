@@ -33,6 +33,8 @@ export interface Side {
   transport?: Transport
   /** So many instances share a Redis of their own. Absent: one process with a store of its own. */
   instances?: number
+  /** One more instance, the last one, shares nothing but the Redis: it has a prefix of its own. */
+  stranger?: boolean
   /** So many processes on one port, under `serve --workers`, share a Redis of their own. */
   workers?: number
 }

@@ -26,7 +26,7 @@ export function startSide(binary: string[], secret: string, side: Side): Promise
 }
 
 async function startCluster(command: string[], secret: string, side: Side): Promise<Running> {
-  const { flags = [], instances = 1, workers } = side
+  const { flags = [], instances = 1, workers, stranger = false } = side
   await using started = new AsyncDisposableStack()
   const redis = started.use(await startRedis())
   const shared = [`--redis.url=redis://127.0.0.1:${redis.port}`, ...flags]
@@ -37,6 +37,7 @@ async function startCluster(command: string[], secret: string, side: Side): Prom
     servers.push(server)
     if (workers !== undefined) for (const pid of childrenOf(server.pid)) servers.push({ port: server.port, pid })
   }
+  if (stranger) servers.push(started.use(await startTidings(command, secret, [...shared, '--redis.prefix=stranger'])))
   const all = started.move()
   // More processes are busy than there are cores: bound to one each, some would wait while another core is idle.
   return { servers, redis, cores: cpus().map((_, n) => n), [Symbol.asyncDispose]: () => all.disposeAsync() }

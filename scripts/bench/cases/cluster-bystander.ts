@@ -26,15 +26,16 @@ interface Reading {
 
 /**
  * The first instance publishes, into rooms that have a member each at the second and none at the third. What the two do
- * anyway, in a time of the same length after the last message, is taken off.
+ * anyway, in a time of the same length after the last message, is taken off. The same work takes longer beside busy
+ * processes: how much longer, an instance tells to which no message can come.
  */
 async function run(load: Load): Promise<Measured> {
-  const [publishing, concerned, bystander] = load.task.servers
-  if (publishing === undefined || concerned === undefined || bystander === undefined)
+  const [publishing, concerned, bystander, stranger] = load.task.servers
+  if (publishing === undefined || concerned === undefined || bystander === undefined || stranger === undefined)
     throw new Error('too few instances')
   const rooms = Array.from({ length: ROOMS }, (_, n) => `${n % 2 === 0 ? 'kept' : 'live'}-${n}`)
   await load.open(1, { rooms: () => rooms, server: concerned })
-  await load.open(1, { rooms: () => ['silent'], server: bystander })
+  for (const server of [bystander, stranger]) await load.open(1, { rooms: () => ['silent'], server })
   const [sender] = await load.open(1, { server: publishing })
   if (sender === undefined) throw new Error('no client')
   const publishers = rooms.map((room, n) => new Publisher(sender, room, 1, n * 100_000))
@@ -49,9 +50,9 @@ async function run(load: Load): Promise<Measured> {
     unanswered--
   }
   const spent = async (part: () => Promise<unknown>): Promise<Reading[]> => {
-    const before = [concerned, bystander].map((each) => read(load, each))
+    const before = [concerned, bystander, stranger].map((each) => read(load, each))
     await part()
-    const after = [concerned, bystander].map((each) => read(load, each))
+    const after = [concerned, bystander, stranger].map((each) => read(load, each))
     return after.map(({ cpuMs, bytes }, n) => ({
       cpuMs: cpuMs - (before[n]?.cpuMs ?? 0),
       bytes: bytes - (before[n]?.bytes ?? 0),
@@ -77,6 +78,8 @@ async function run(load: Load): Promise<Measured> {
     messages: (acks - from) / load.usage.seconds,
     concerned_ms: extra(0, 'cpuMs'),
     bystander_ms: extra(1, 'cpuMs'),
+    stranger_ms: extra(2, 'cpuMs'),
+    more_ms: extra(1, 'cpuMs') - extra(2, 'cpuMs'),
     concerned_bytes: extra(0, 'bytes'),
     bystander_bytes: extra(1, 'bytes'),
   }
@@ -89,13 +92,20 @@ function read({ task: { redis } }: Load, { pid }: Endpoint): Reading {
 export const clusterBystander: Case = {
   name: 'cluster-bystander',
   title: 'an instance that has no member of the rooms in which messages are said, beside one that has a member of each',
-  sides: [{ name: 'three instances', flags: [RULES], instances: 3 }],
+  sides: [{ name: 'three instances', flags: [RULES], instances: 3, stranger: true }],
   metrics: [
     { key: 'messages', title: 'messages per second', unit: '/s', better: 'more' },
     { key: 'concerned_ms', title: 'processor time for 1,000 of them, with members', unit: 'ms', better: 'less' },
+    { key: 'bystander_ms', title: 'processor time for 1,000 of them, without', unit: 'ms', better: 'less' },
     {
-      key: 'bystander_ms',
-      title: 'processor time for 1,000 of them, without',
+      key: 'stranger_ms',
+      title: 'the same of an instance of another deployment, to which none can come',
+      unit: 'ms',
+      better: 'less',
+    },
+    {
+      key: 'more_ms',
+      title: 'what they cost the one without members',
       unit: 'ms',
       better: 'less',
       target: { atMost: CPU_TARGET_MS },
