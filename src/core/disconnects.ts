@@ -16,6 +16,8 @@ const ASKED = 500
 const DISCONNECT = 'disconnect'
 /** Milliseconds within which an instance has ended what it was asked to. */
 const PATIENCE_MS = 5000
+/** Milliseconds after which it is worth asking again where an instance did not answer: by then it was swept, or is back. */
+const RETRY_MS = 5000
 
 export interface DisconnectsDeps {
   readonly registry: Registry
@@ -38,6 +40,8 @@ export class Disconnects {
    * Ends connections: each is told `disconnected` and closed. Resolves when that was done.
    * @param reconnect whether they are told that coming back can help.
    * @returns how many were ended; those that closed in the meantime are not counted.
+   * @throws TidingsError (rejected) `unavailable`: an instance has not answered. Its connections have no place any more, and
+   * it closes them when it finds out.
    */
   async end(connections: AsyncIterable<readonly Located[]> | readonly Located[], reconnect: boolean): Promise<number> {
     // Taken down first: ending a connection takes it out of what is being looked through.
@@ -50,8 +54,10 @@ export class Disconnects {
         else ids.push(connectionId)
       }
     }
-    const ended = await Promise.all([...byInstance].map(([instance, ids]) => this.endAt(instance, ids, reconnect)))
-    return ended.reduce((sum, count) => sum + count, 0)
+    const all = [...byInstance].map(([instance, ids]) => this.endAt(instance, ids, reconnect))
+    // The others are done before one that does not answer is told of.
+    await Promise.allSettled(all)
+    return (await Promise.all(all)).reduce((sum, count) => sum + count, 0)
   }
 
   private async endAt(instance: string, ids: readonly string[], reconnect: boolean): Promise<number> {
@@ -62,17 +68,20 @@ export class Disconnects {
       const some = ids.slice(at, at + ASKED)
       try {
         ended += Number(await peers.ask(instance, DISCONNECT, { connection_ids: some, reconnect }, PATIENCE_MS))
-      } catch {
-        ended += await this.evict(some)
+      } catch (cause) {
+        return ended + (await this.evict(instance, ids.slice(at), reconnect, cause))
       }
     }
     return ended
   }
 
-  /** Their instance does not answer. It is dead and they are gone, or it finds out that they have no place any more. */
-  private async evict(ids: readonly string[]): Promise<number> {
-    for (const id of ids) await this.deps.directory.evict(id)
-    return ids.length
+  /** Their instance does not answer. It is gone, and they with it, or it finds out that they have no place any more. */
+  private async evict(instance: string, ids: readonly string[], reconnect: boolean, cause: unknown): Promise<number> {
+    const { directory } = this.deps
+    for (const id of ids) await directory.evict(id, reconnect ? 'ended_for_now' : 'ended')
+    if (!(await directory.instances()).includes(instance)) return ids.length
+    const message = 'An instance has not answered whether its connections are closed. It will close them when it can'
+    throw new TidingsError('unavailable', message, { retryAfterMs: RETRY_MS, cause })
   }
 
   private async endHere(ids: readonly unknown[], reconnect: boolean): Promise<number> {

@@ -1,6 +1,6 @@
 /** What this process and the directory tell each other of its connections. */
 import { TidingsError } from '../protocol/errors.ts'
-import type { Directory, DirectoryListener } from './ports/directory.ts'
+import type { Directory, DirectoryListener, Eviction } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
 import type { Resumables } from './resumable.ts'
 import type { Session } from './session.ts'
@@ -23,13 +23,10 @@ export class Listing implements DirectoryListener {
   /** Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed. */
   write(session: Session): void {
     const listed = this.deps.directory.list(session)
-    if (listed === false) this.onEvicted(session.connectionId)
-    if (!(listed instanceof Promise)) return
-    listed.then(
-      (isListed) => isListed || this.onEvicted(session.connectionId),
-      // The directory brings it in when it can be reached again.
-      () => {},
-    )
+    const close = (why: Eviction | undefined) => why && this.onEvicted(session.connectionId, why)
+    // Where it cannot be reached: the directory brings it in when it can be again.
+    if (listed instanceof Promise) listed.then(close, () => {})
+    else close(listed)
   }
 
   /** Frees what a session that has closed holds; one that stays in its rooms for a while still stands there. */
@@ -41,9 +38,10 @@ export class Listing implements DirectoryListener {
 
   onLost: DirectoryListener['onLost'] = (connection) => void this.deps.resumables.keepLost(connection)
 
-  onEvicted(connectionId: string): void {
+  onEvicted(connectionId: string, why: Eviction): void {
     const { end, registry } = this.deps
     const session = registry.get(connectionId)
-    if (session !== undefined) end(session, new TidingsError('connection_limit', undefined, { reconnect: false }))
+    const name = why === 'replaced' ? 'connection_limit' : 'disconnected'
+    if (session !== undefined) end(session, new TidingsError(name, undefined, { reconnect: why === 'ended_for_now' }))
   }
 }

@@ -87,7 +87,7 @@ export class TakeOver {
     const closed = isSilent ? undefined : await asked
     if (closed !== undefined) return closed
     // Its instance is dead, or takes its time: then it finds out that the connection has no place any more.
-    await directory.evict(connectionId)
+    await directory.evict(connectionId, 'replaced')
     return { kept: await resumables.keepLost(listed), instance: undefined }
   }
 

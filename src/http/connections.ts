@@ -109,7 +109,7 @@ export function connectionRoutes(deps: HttpDeps) {
       {
         params,
         query: t.Object({ reconnect: Reconnect }),
-        response: { 200: Disconnected, ...failures(400, 401) },
+        response: { 200: Disconnected, ...failures(400, 401, 503) },
         detail: {
           operationId: 'disconnectConnection',
           summary: 'Ends one connection',
@@ -148,7 +148,7 @@ export function connectionRoutes(deps: HttpDeps) {
               { title: 'WouldDisconnect', description: 'The answer to `dry_run=true`.' },
             ),
           ]),
-          ...failures(400, 401),
+          ...failures(400, 401, 503),
         },
         detail: {
           operationId: 'disconnectConnections',

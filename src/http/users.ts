@@ -60,7 +60,7 @@ export function userRoutes(deps: HttpDeps) {
             t.Boolean({ default: false, description: 'Tells the clients that they may come back.' }),
           ),
         }),
-        response: { 200: Disconnected, ...failures(400, 401) },
+        response: { 200: Disconnected, ...failures(400, 401, 503) },
         detail: { operationId: 'disconnectUser', summary: 'Ends all connections of a user' },
       },
     )

@@ -1,9 +1,9 @@
 /** What holds over all instances that share a Redis, beyond the contracts that hold for one as well. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { RefusedError, type TestClient, type TestServer } from '../../src/testing/index.ts'
+import { RefusedError, startTestServer, type TestClient, type TestServer } from '../../src/testing/index.ts'
 import { tidings } from '../../src/tidings.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
-import { ADMIN_KEY, told } from '../http/api.ts'
+import { ADMIN_KEY, refused, told } from '../http/api.ts'
 import { FaultProxy } from '../kit/fault-proxy.ts'
 import { names } from '../support/names.ts'
 import { payloadOf, types } from '../support/payload.ts'
@@ -233,6 +233,27 @@ describe('an operator', () => {
       body: { disconnected: 1 },
     })
     expect(await client.closed).toEqual({ code: 4003, reason: 'disconnected' })
+  })
+
+  test('hears that an instance does not answer, which ends the connections when it is back', async () => {
+    const { alice, bob } = names()
+    await using toRedis = await FaultProxy.start(cluster.redis.url)
+    const redis = { url: toRedis.url.replace('http', 'redis') }
+    await using cut = await startTestServer({ config: { ...CONFIG, redis } })
+    await using client = await cut.connect({ user: alice })
+    await using other = await cut.connect({ user: bob })
+    toRedis.set({ refuse: true })
+    toRedis.cut()
+    const end = () => refused(one.url, 'POST', `/realtime/users/${alice}/disconnect?reconnect=true`, {})
+    expect(await end()).toMatchObject({
+      status: 503,
+      error: { code: 'RT_009', error_code: 'unavailable', reconnect: true, retry_after_ms: 5000 },
+    })
+    expect(await told(one.url, 'GET', `/realtime/users/${alice}`)).toMatchObject({ body: { connections: 0 } })
+    toRedis.heal()
+    expect(await client.next('error')).toMatchObject({ payload: { error_code: 'disconnected', reconnect: true } })
+    expect(await client.closed).toEqual({ code: 4003, reason: 'disconnected' })
+    expect((await other.request({ type: 'ping' })).type).toBe('pong')
   })
 
   test('has a part of an instance’s connections go elsewhere, and it keeps serving', async () => {

@@ -109,7 +109,7 @@ describe('a seat', () => {
     const { admission, clock, directory } = door({ perUser: 1, perUserPolicy: 'close_oldest' })
     const [one, two] = [makeSession(clock), makeSession(clock)]
     for (const { connectionId } of [one, two]) await admission.reserveSeat(seat(connectionId))
-    expect([one, two].map((session) => directory.list(session))).toEqual([false, true])
+    expect([one, two].map((session) => directory.list(session))).toEqual(['replaced', undefined])
   })
 
   test('is refused where the policy says so', async () => {

@@ -5,6 +5,7 @@ import type { LocalView } from '../../core/ports/backend.ts'
 import {
   byAge,
   type Directory,
+  type Eviction,
   type Listed,
   type ListPlace,
   type Lookup,
@@ -51,8 +52,8 @@ export class EmbeddedDirectory implements Directory {
     this.seats.evict(connectionId)
   }
 
-  list({ connectionId }: Session): boolean {
-    return !this.seats.hasLost(connectionId)
+  list({ connectionId }: Session): Eviction | undefined {
+    return this.seats.hasLost(connectionId) ? 'replaced' : undefined
   }
 
   async *connections(lookup: Lookup, after?: ListPlace): AsyncIterable<readonly Listed[]> {

@@ -38,6 +38,12 @@ export type Seating =
   /** Which limit is reached. */
   | { readonly seated: false; readonly full: 'user' | 'address' | 'total' }
 
+/**
+ * Why a connection has lost its place: the limits give it to another, or somebody has ended the connection, for good or with
+ * word that it may come back.
+ */
+export type Eviction = 'replaced' | 'ended' | 'ended_for_now'
+
 /** A connection as the directory knows it. */
 export interface Listed extends Located {
   readonly userId: string
@@ -72,10 +78,10 @@ export interface DirectoryListener {
   /** A connection is gone with the instance that had it. Told on one instance alone, whichever found it. */
   onLost(connection: Listed): void
   /**
-   * A connection of this process has no place any more: another has taken it, or it was given up while this instance was
+   * A connection of this process has no place any more: it was taken away, or was given up while this instance was
    * thought dead and the limits do not allow it back. It MUST be closed.
    */
-  onEvicted(connectionId: string): void
+  onEvicted(connectionId: string, why: Eviction): void
 }
 
 /** Methods that wait fail with a TidingsError `unavailable` where the directory cannot be reached. */
@@ -101,13 +107,13 @@ export interface Directory {
   /**
    * Takes a connection's place away, wherever it is: its instance closes it, as soon as it can if it does not answer now.
    */
-  evict(connectionId: string): MaybePromise<void>
+  evict(connectionId: string, why: Eviction): MaybePromise<void>
 
   /**
    * Writes a connection down that is open now, or that has changed.
-   * @returns false: its place was taken meanwhile, and it MUST be closed.
+   * @returns why it has lost its place meanwhile: then it MUST be closed; `undefined`: it has it.
    */
-  list(session: Session): MaybePromise<boolean>
+  list(session: Session): MaybePromise<Eviction | undefined>
 
   /**
    * The connections behind a place in pages, oldest first. Those that come or go meanwhile may be in it or not.

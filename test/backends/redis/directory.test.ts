@@ -97,7 +97,7 @@ describe('places', () => {
     const first = (await one.connect({ limits })) as Session
     const second = await two.connect({ limits })
     expect(second).toBeDefined()
-    expect(await one.directory.list(first)).toBe(false)
+    expect(await one.directory.list(first)).toBe('replaced')
   })
 
   test('are free again when the connection is gone, and leave nothing', async () => {
@@ -409,7 +409,7 @@ describe('an instance that is gone', () => {
     proxy.heal()
     await until(() => away.instance.messages.failing === undefined)
     await until(() => away.evicted.length > 0)
-    expect(away.evicted).toEqual([bob.connectionId])
+    expect(away.evicted).toEqual([{ connectionId: bob.connectionId, why: 'replaced' }])
     await until(() => one.passages.length === 3)
     expect(one.passages.map(({ userId, came, participants }) => [userId, came, participants]).slice(2)).toEqual([
       ['alice', true, 1],
@@ -435,13 +435,13 @@ describe('an instance that is gone', () => {
     one.passages.length = 0
     proxy.set({ refuse: true })
     proxy.cut()
-    await one.directory.evict(taken.connectionId)
+    await one.directory.evict(taken.connectionId, 'ended_for_now')
     await expire(prefix, away.name)
     await until(() => one.passages.length === 2)
     expect(one.lost).toEqual([kept.connectionId])
     proxy.heal()
     await until(() => away.evicted.length > 0)
-    expect(away.evicted).toEqual([taken.connectionId])
+    expect(away.evicted).toEqual([{ connectionId: taken.connectionId, why: 'ended_for_now' }])
     await until(async () => (await one.directory.find(kept.connectionId)) !== undefined)
     await until(async () => (await server.admin.exists(`${prefix}:1:c:${taken.connectionId}`)) === 0)
     expect((await listed(one)).map(({ connectionId }) => connectionId)).toEqual([kept.connectionId])
@@ -472,7 +472,7 @@ describe('an instance that is gone', () => {
     const newer = (await two.connect({ limits })) as Session
     await server.admin.del(`${prefix}:1:l:${one.name}`)
     await one.connect({ userId: 'bob', limits })
-    expect(one.evicted).toEqual([older.connectionId])
+    expect(one.evicted).toEqual([{ connectionId: older.connectionId, why: 'replaced' }])
     expect((await listed(one, { userId: 'alice' })).map(({ connectionId }) => connectionId)).toEqual([
       newer.connectionId,
     ])
@@ -609,7 +609,7 @@ describe('the directory on a bad day', () => {
     const alice = (await one.connect({ limits })) as Session
     await one.join(alice, 'lobby')
     await server.admin.del(`${prefix}:1:c:${alice.connectionId}`)
-    expect(await one.directory.list(alice)).toBe(true)
+    expect(await one.directory.list(alice)).toBeUndefined()
     expect(await one.directory.find(alice.connectionId)).toMatchObject({ instance: one.name, rooms: ['lobby'] })
     expect(one.evicted).toEqual([])
   })

@@ -4,7 +4,7 @@ import type { RedisStoreOptions } from '../../../src/backends/redis/store.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { newConnectionId } from '../../../src/core/ids.ts'
 import type { Going, Passage } from '../../../src/core/ports/backend.ts'
-import type { Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
+import type { Eviction, Seating, SeatLimits } from '../../../src/core/ports/directory.ts'
 import { Registry } from '../../../src/core/registry.ts'
 import type { Room as CoreRoom } from '../../../src/core/room.ts'
 import { Room } from '../../../src/core/room.ts'
@@ -40,7 +40,7 @@ export class Process implements AsyncDisposable {
   /** Rooms of which it was told only how many are in them. */
   readonly recounts: string[] = []
   readonly lost: string[] = []
-  readonly evicted: string[] = []
+  readonly evicted: { connectionId: string; why: Eviction }[] = []
 
   private constructor(instance: Instance) {
     this.instance = instance
@@ -58,8 +58,8 @@ export class Process implements AsyncDisposable {
     })
     this.directory.listen({
       onLost: ({ connectionId }) => this.lost.push(connectionId),
-      onEvicted: (connectionId) => {
-        this.evicted.push(connectionId)
+      onEvicted: (connectionId, why) => {
+        this.evicted.push({ connectionId, why })
         const session = this.registry.get(connectionId)
         if (session !== undefined) this.end(session)
       },
@@ -99,7 +99,7 @@ export class Process implements AsyncDisposable {
     const init = { connectionId, deviceId, addressKey, ip: addressKey }
     const session = makeSession(systemClock, { userId, ...(username !== undefined && { username }) }, undefined, init)
     this.registry.add(session)
-    if (!(await this.directory.list(session))) {
+    if ((await this.directory.list(session)) !== undefined) {
       this.end(session)
       return undefined
     }

@@ -5,6 +5,7 @@ import type { LocalView } from '../../../core/ports/backend.ts'
 import type {
   Directory,
   DirectoryListener,
+  Eviction,
   Listed,
   ListPlace,
   Lookup,
@@ -175,17 +176,17 @@ export class RedisDirectory implements Directory {
     this.lease.run(VACATE, [connectionId]).catch(() => {})
   }
 
-  async evict(connectionId: string): Promise<void> {
-    await this.lease.run(VACATE, [connectionId])
+  async evict(connectionId: string, why: Eviction): Promise<void> {
+    await this.lease.run(VACATE, [connectionId, why])
   }
 
-  async list(session: Session): Promise<boolean> {
+  async list(session: Session): Promise<Eviction | undefined> {
     const { connectionId } = session
     const reply = await this.lease.run(LIST, [connectionId, this.describe(session)])
+    if (reply === 1) return undefined
+    if (reply !== UNSEATED) return evictionOf(reply)
     const seat = this.seats.get(connectionId)
-    if (reply !== UNSEATED || seat === undefined) return reply === 1
-    await this.bringBack(seat)
-    return this.seats.has(connectionId)
+    return seat === undefined ? 'replaced' : this.bringBack(seat)
   }
 
   connections(lookup: Lookup, after?: ListPlace): AsyncIterable<readonly Listed[]> {
@@ -280,8 +281,8 @@ export class RedisDirectory implements Directory {
     const session = this.local.registry.get(connectionId)
     if (session === undefined) return
     this.list(session).then(
-      (listed) => {
-        if (!listed && this.seats.has(connectionId)) this.listener.onEvicted(connectionId)
+      (why) => {
+        if (why !== undefined && this.seats.has(connectionId)) this.listener.onEvicted(connectionId, why)
       },
       () => {},
     )
@@ -327,7 +328,7 @@ export class RedisDirectory implements Directory {
   }
 
   /** Under the limits: while this instance was thought dead, others may have taken the place. */
-  private async bringBack({ connectionId, userId, deviceId, addressKey }: Seat): Promise<void> {
+  private async bringBack({ connectionId, userId, deviceId, addressKey }: Seat): Promise<Eviction | undefined> {
     const { perUser, perAddress, total } = this.limits
     const session = this.local.registry.get(connectionId)
     const username = session?.identity.username
@@ -336,9 +337,16 @@ export class RedisDirectory implements Directory {
     const seat = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total]
     const reply = await this.lease.runOnce(RETURN, [...seat, username ?? '', record, ...standing])
     if (reply === LOST) throw unavailable('The directory is being replaced')
-    if (reply === 1) return
+    if (reply === 1) return undefined
+    const why = evictionOf(reply)
     this.seats.delete(connectionId)
     this.free(connectionId)
-    this.listener.onEvicted(connectionId)
+    this.listener.onEvicted(connectionId, why)
+    return why
   }
+}
+
+/** What a script says of a connection without a place; instances of another version have other words. */
+function evictionOf(reply: unknown): Eviction {
+  return reply === 'ended' || reply === 'ended_for_now' ? reply : 'replaced'
 }

@@ -132,7 +132,7 @@ local function unseat(connection, owner)
 end
 
 -- Its place is somebody else's: what counts for limits and lists goes, where it stands and whose it is stays.
-local function vacate(connection)
+local function vacate(connection, why)
   local seats = redis.call('HMGET', key('c:', connection), 'u', 'a', 'x')
   if not seats[1] or seats[3] then return end
   redis.call('ZREM', key('u:', seats[1]), connection)
@@ -141,7 +141,7 @@ local function vacate(connection)
   for _, field in ipairs(redis.call('HKEYS', key('c:', connection))) do
     if string.sub(field, 1, 2) == 'r:' then redis.call('HINCRBY', key('d:', string.sub(field, 3)), '', -1) end
   end
-  redis.call('HSET', key('c:', connection), 'x', '1')
+  redis.call('HSET', key('c:', connection), 'x', why or 'replaced')
   if redis.call('EXISTS', key('u:', seats[1])) == 0 then redis.call('SREM', prefix .. 'users', seats[1]) end
 end
 
@@ -215,12 +215,13 @@ if place then return { 'evicted', evicted, place } end
 return {}
 `)
 
-/** ARGV: head; connection, its record as JSON. Answers 1; 0 where it has lost its place; `unseated` where Redis has. */
+/** ARGV: head; connection, its record as JSON. Answers 1; why it has lost its place; `unseated` where Redis has. */
 export const LIST = new Script(`${HEAD}
 if not held() then return '${LOST}' end
 local place = redis.call('HMGET', key('c:', ARGV[4]), 'i', 'x')
 if not place[1] then return '${UNSEATED}' end
-if place[1] ~= instance or place[2] then return 0 end
+if place[1] ~= instance then return 'replaced' end
+if place[2] then return place[2] end
 redis.call('HSET', key('c:', ARGV[4]), 'j', ARGV[5])
 return 1
 `)
@@ -229,16 +230,16 @@ return 1
  * Brings a connection in again after the lease was lost, with its rooms, where the limits still allow it.
  * ARGV: head; connection, user, device, address; limits per user, per address, in total; name; record; then for each room
  * its name, and what others know of the user there: `told`, nothing, or `-` where they never do.
- * Answers 0 where it has lost its place, else 1. Others are told that a user has come back where they were told that he
+ * Answers why it has lost its place, else 1. Others are told that a user has come back where they were told that he
  * had left: the instance was swept, and not where Redis has lost its data.
  */
 export const RETURN = new Script(`${HEAD}${ROOMS}${SEATS}
 if not held() then return '${LOST}' end
 local connection, user, device, address = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local place = redis.call('HMGET', key('c:', connection), 'i', 'x')
-if place[2] then return 0 end
+if place[2] then return place[2] end
 if place[1] ~= instance then
-  if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return 0 end
+  if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return 'replaced' end
   seat(connection, user, device, address, text(now))
 end
 redis.call('HSET', key('c:', connection), 'j', ARGV[12])
@@ -265,10 +266,13 @@ end
 return 'done'
 `)
 
-/** ARGV: head; connection. Frees what counts for limits and lists, of any instance's connection. */
+/**
+ * ARGV: head; connection; why, where its instance is to close it. Frees what counts for limits and lists, of any
+ * instance's connection.
+ */
 export const VACATE = new Script(`${HEAD}${SEATS}
 if not held() then return '${LOST}' end
-vacate(ARGV[4])
+vacate(ARGV[4], ARGV[5])
 return 'done'
 `)
 
@@ -325,14 +329,14 @@ redis.call('ZREMRANGEBYSCORE', prefix .. 'swept', '-inf', text(now - ${SWEPT_MS 
 redis.call('PEXPIRE', prefix .. 'swept', ${SWEPT_MS})
 local answer = { 0 }
 for _, connection in ipairs(connections) do
-  local vacated = redis.call('HEXISTS', key('c:', connection), 'x') == 1
+  local why = redis.call('HGET', key('c:', connection), 'x')
   answer[#answer + 1] = connection
   answer[#answer + 1] = redis.call('HGETALL', key('c:', connection))
   leaveAll(connection, { lost = true })
   unseat(connection, dead)
   -- If the instance is back after all, it must not bring in again who has lost his place.
-  if vacated then
-    redis.call('HSET', key('c:', connection), 'x', '1')
+  if why then
+    redis.call('HSET', key('c:', connection), 'x', why)
     redis.call('PEXPIRE', key('c:', connection), ${SWEPT_MS})
   end
 end
