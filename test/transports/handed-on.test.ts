@@ -101,6 +101,21 @@ describe('a session that polls', () => {
     expect(payloadOf(pong.frame)['echo']).toEqual(payload)
   })
 
+  test('goes on elsewhere before it was written down how it receives', async () => {
+    const { alice } = names()
+    const poller = await Poller.of({ user: alice })
+    const { directory } = home.hub.backend
+    const { list } = directory
+    directory.list = () => new Promise(() => {})
+    try {
+      const first = await poller.poll(home)
+      const next = await poller.poll(other, { ...goOn(first), timeout: '0' })
+      expect(next.connection_id).toBe(first.connection_id)
+    } finally {
+      directory.list = list
+    }
+  })
+
   test('is nobody else’s, at another instance neither', async () => {
     const { alice, bob } = names()
     const poller = await Poller.of({ user: alice })
