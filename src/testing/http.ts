@@ -34,9 +34,9 @@ export function httpAddressOf(serverUrl: string, path: string, options: ConnectO
 }
 
 /** How the end is said where there are no close codes: by the error that came before it. */
-export function closedBy(error: ErrorBody | undefined): Closed {
+export function closedBy(error: ErrorBody | undefined, otherwise = ''): Closed {
   return error === undefined
-    ? { code: 1006, reason: '' }
+    ? { code: 1006, reason: otherwise }
     : { code: ERRORS[error.error_code].close, reason: error.error_code }
 }
 
@@ -103,9 +103,9 @@ export class HttpLink implements Link {
     this.client.take(frame)
   }
 
-  /** The server has ended the session. */
-  ended(): void {
-    this.client.end(closedBy(this.lastError))
+  /** @param how what was seen, for an end that the server has not told of. */
+  ended(how: string): void {
+    this.client.end(closedBy(this.lastError, how))
   }
 
   send(frame: unknown): void {

@@ -18,8 +18,8 @@ export async function connectPoll(url: URL, { headers }: ConnectOptions): Promis
   const first = await poll(url, headers, link.leaving.signal)
   if (first instanceof Response) throw await refusalOf(first)
   void pollOn(link, url, headers, first).then(
-    () => link.ended(),
-    () => link.ended(),
+    (how) => link.ended(how),
+    (error: unknown) => link.ended(`a poll has failed: ${error}`),
   )
   return link.client.opened()
 }
@@ -35,23 +35,24 @@ export async function poll(
   return decodeJson(await response.text(), { maxDepth: 0, maxKeys: 0 }) as PollResult
 }
 
-/** Polls until the session is over. */
+/** Polls until the session is over. Resolves with what showed that. */
 async function pollOn(
   link: HttpLink,
   url: URL,
   headers: Readonly<Record<string, string>> | undefined,
   first: PollResult,
-): Promise<void> {
+): Promise<string> {
   let result = first
   for (;;) {
     for (const frame of result.messages) link.take(frame)
-    if (link.over) return
+    if (link.over) return 'it was told'
     const next = link.authorised(url)
     next.searchParams.delete('rooms')
     next.searchParams.set('connection_id', result.connection_id)
     next.searchParams.set('cursor', result.cursor)
     const answer = await poll(next, headers, link.leaving.signal)
-    if (answer instanceof Response || answer.connection_id !== result.connection_id) return
+    if (answer instanceof Response) return `a poll was answered with ${answer.status}: ${await answer.text()}`
+    if (answer.connection_id !== result.connection_id) return 'a poll was answered by another session'
     result = answer
   }
 }

@@ -16,8 +16,8 @@ export async function connectSse(url: URL, { headers }: ConnectOptions): Promise
   const response = await fetch(url, { headers: { ...headers }, signal: link.leaving.signal })
   if (!response.ok || response.body === null) throw await refusalOf(response)
   void readEvents(response.body, ({ data }) => data !== undefined && link.take(decodeFrame(data))).then(
-    () => link.ended(),
-    () => link.ended(),
+    () => link.ended('the stream has ended'),
+    (error: unknown) => link.ended(`the stream was cut: ${error}`),
   )
   return link.client.opened()
 }
