@@ -243,7 +243,7 @@ export class Hub {
     })
     const { foreignAsks, idempotency, publisher, resumables } = this
     this.speaker = new Speaker({ publisher, idempotency, foreignAsks, peers })
-    this.listing = new Listing({ directory, registry, resumables, end })
+    this.listing = new Listing({ directory, registry, resumables, end, missed: () => this.revoker.missed() })
     const router = new Router({
       publisher: this.publisher,
       rooms: this.rooms,

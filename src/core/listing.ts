@@ -10,6 +10,8 @@ export interface ListingDeps {
   readonly registry: Registry
   readonly resumables: Resumables
   readonly end: (session: Session, error: TidingsError) => void
+  /** This process has missed what all instances were told for a while. */
+  readonly missed: () => void
 }
 
 export class Listing implements DirectoryListener {
@@ -37,6 +39,10 @@ export class Listing implements DirectoryListener {
   }
 
   onLost: DirectoryListener['onLost'] = (connection) => void this.deps.resumables.keepLost(connection)
+
+  onReturned(): void {
+    this.deps.missed()
+  }
 
   onEvicted(connectionId: string, why: Eviction): void {
     const { end, registry } = this.deps

@@ -57,6 +57,8 @@ export class Revoker {
   private forgetAt: number
   /** Monotonic milliseconds at which the last look began; below all others where that failed. */
   private lookedAt = Number.NEGATIVE_INFINITY
+  /** The same from which on it is told of revocations: a look that began before it may have missed one. */
+  private toldSince = Number.NEGATIVE_INFINITY
   private looking: Promise<void> | undefined
 
   constructor(deps: RevokerDeps) {
@@ -78,9 +80,15 @@ export class Revoker {
    * @throws TidingsError (rejected) `unavailable`: the store cannot be reached.
    */
   known(): Promise<void> | undefined {
-    const { clock, peers } = this.deps
-    if (peers.here === undefined || clock.monotonic() - this.lookedAt < KNOWN_MS) return undefined
-    return this.look()
+    return this.isKnown ? undefined : this.learn()
+  }
+
+  /** This instance was not told of what was revoked until now, and is from now on. */
+  missed(): void {
+    const now = this.deps.clock.monotonic()
+    this.toldSince = now
+    this.lookedAt = Number.NEGATIVE_INFINITY
+    this.next = now
   }
 
   /**
@@ -117,12 +125,23 @@ export class Revoker {
     })
   }
 
+  private get isKnown(): boolean {
+    const { clock, peers } = this.deps
+    return peers.here === undefined || clock.monotonic() - this.lookedAt < KNOWN_MS
+  }
+
+  /** One look may have been under way for too long: the second began now. */
+  private async learn(): Promise<void> {
+    await this.look()
+    if (!this.isKnown) await this.look()
+  }
+
   private look(): Promise<void> {
     const began = this.deps.clock.monotonic()
     this.looking ??= this.read()
       .then(
         () => {
-          this.lookedAt = began
+          if (began >= this.toldSince) this.lookedAt = began
         },
         (error) => {
           this.lookedAt = Number.NEGATIVE_INFINITY

@@ -82,6 +82,11 @@ export interface DirectoryListener {
    * thought dead and the limits do not allow it back. It MUST be closed.
    */
   onEvicted(connectionId: string, why: Eviction): void
+  /**
+   * The others count this instance among the living again, who had given it up: from now on it is asked and told what all
+   * of them are, and has missed what they were told meanwhile. Told before its connections are brought in again.
+   */
+  onReturned(): void
 }
 
 /** Methods that wait fail with a TidingsError `unavailable` where the directory cannot be reached. */

@@ -58,6 +58,7 @@ export class Process implements AsyncDisposable {
     })
     this.directory.listen({
       onLost: ({ connectionId }) => this.lost.push(connectionId),
+      onReturned: () => {},
       onEvicted: (connectionId, why) => {
         this.evicted.push({ connectionId, why })
         const session = this.registry.get(connectionId)

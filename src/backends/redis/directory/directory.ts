@@ -60,7 +60,7 @@ export class RedisDirectory implements Directory {
     room: () => undefined,
     rooms: () => new Map(),
   }
-  private listener: DirectoryListener = { onLost() {}, onEvicted() {} }
+  private listener: DirectoryListener = { onLost() {}, onEvicted() {}, onReturned() {} }
   /** Every place of this process, its session there or not yet. */
   private readonly seats = new Map<string, Seat>()
   /** Those that are being asked for: Redis may know of them before this process does. */
@@ -86,6 +86,7 @@ export class RedisDirectory implements Directory {
       instance,
       renewMs,
       log,
+      replaced: () => this.listener.onReturned(),
       restore: () => this.restore(),
       renewed: (count) => this.compare(count),
     })

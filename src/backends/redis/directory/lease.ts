@@ -16,6 +16,8 @@ export interface LeaseOptions {
   /** Milliseconds between two renewals. Default {@link RENEW_MS}. */
   readonly renewMs: number | undefined
   readonly log: Log
+  /** Called when there is a new lease. */
+  readonly replaced: () => void
   /** Brings everything in again under a new lease. */
   readonly restore: () => Promise<void>
   /** Called with every renewal: how many connections are written down for this instance. */
@@ -89,12 +91,13 @@ export class Lease {
   }
 
   private async replace(): Promise<void> {
-    const { instance, log, restore } = this.options
+    const { instance, log, replaced, restore } = this.options
     // Until everything is there: under the new lease nobody would notice what is missing.
     this.invalid = true
     this.name = newName()
     await this.take()
     log.warn('redis_lease_lost', { instance })
+    replaced()
     await restore()
     this.invalid = false
   }
