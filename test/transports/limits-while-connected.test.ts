@@ -62,8 +62,8 @@ describe('who sends too much', () => {
     const answers = await Promise.all([client.request(big), client.request(big)])
     expect(types(answers)).toEqual(['pong', 'error'])
     const retryAfterMs = payloadOf(answers[1] as (typeof answers)[0])['retry_after_ms']
-    // A thousand of two thousand bytes are left, and a thousand come back in a second.
-    expect(retryAfterMs).toBeWithin(900, 1200)
+    // A thousand of two thousand bytes are left, and a thousand come back in a second: less of it the later it is asked.
+    expect(retryAfterMs).toBeWithin(500, 1200)
   })
 
   test.concurrent('of frames that are no frames is counted all the same', async () => {
