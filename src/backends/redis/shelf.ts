@@ -11,6 +11,12 @@ interface Claim {
   readonly ttlMs: number
 }
 
+/** ARGV: the key; the value; milliseconds, 0: it is taken away. */
+const PUT = new Script(`
+if ARGV[3] == '0' then return redis.call('DEL', ARGV[1]) end
+return redis.call('SET', ARGV[1], ARGV[2], 'PX', ARGV[3])
+`)
+
 /** KEYS: what is claimed. ARGV: for each its value and milliseconds. Answers what was there before. */
 const CLAIM = new Script(`
 local before = {}
@@ -35,11 +41,10 @@ export class RedisShelf implements Shelf {
     })
   }
 
+  /** Sent at once, which ordinary commands are not: whoever is told something after this finds what was put down. */
   async put(name: string, value: string, ttlMs: number): Promise<void> {
-    const key = this.keys.shelf(name)
-    await this.primary.ask<unknown>((redis) =>
-      ttlMs > 0 ? redis.set(key, value, 'PX', Math.ceil(ttlMs)) : redis.del(key),
-    )
+    const args = [this.keys.shelf(name), value, Math.ceil(Math.max(ttlMs, 0))]
+    await this.primary.ask((redis) => PUT.runWhole(redis, args))
   }
 
   async claim(name: string, value: string, ttlMs: number): Promise<string | undefined> {

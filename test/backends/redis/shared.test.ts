@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Ticket } from '../../../src/core/ports/tickets.ts'
 import { RedisServer } from '../../kit/redis.ts'
+import { until } from '../../support/until.ts'
 import { type Instance, openInstances } from './support.ts'
 
 let server: RedisServer
@@ -73,6 +74,20 @@ describe('the shelf', () => {
     await one.store.shelf.put('b', 'x', 5000)
     await one.store.shelf.put('b', 'x', 0)
     expect(await two.store.shelf.get('b')).toBeUndefined()
+  })
+
+  // A client that was cut came back by another instance, which was told that the connection had ended and found nothing of it.
+  test('has what was put there before this instance tells anybody anything', async () => {
+    const monitor = await server.admin.monitor()
+    const seen: string[] = []
+    monitor.on('monitor', (_time: string, args: string[]) => seen.push(args.join(' ')))
+    const put = one.store.shelf.put('d', 'kept', 5000)
+    one.store.bus.publish('told', { kind: 'message', body: 'told' })
+    await put
+    const when = (word: string) => seen.findIndex((command) => command.includes(word))
+    await until(() => when('told') >= 0 && when('kept') >= 0)
+    monitor.disconnect()
+    expect(when('kept')).toBeLessThan(when('told'))
   })
 
   test('takes one of several under a name, and tells the others which', async () => {
