@@ -184,7 +184,8 @@ export async function isRoomKnown(hub: Hub, name: string): Promise<boolean> {
 }
 
 /**
- * A page of what a room keeps, oldest first: frames as its members got them.
+ * A page of what a room keeps, oldest first: frames as its members got them. All that was acknowledged is in it, though it
+ * may not have been told here yet: an instance without a member of the room hears nothing of it.
  * @param after the cursor behind which the page begins; 0: at the oldest.
  */
 export async function pageOfHistory(
@@ -193,7 +194,7 @@ export async function pageOfHistory(
   after: number,
   limit: number,
 ): Promise<{ items: ServerFrame[]; next: string | null }> {
-  const rows = await hub.backend.log.read({ topics: [roomLog(name)] }, after, hub.line.delivered, limit)
+  const rows = await hub.backend.log.read({ topics: [roomLog(name)] }, after, Number.MAX_SAFE_INTEGER, limit)
   const last = rows.at(-1)
   return {
     items: rows.map(({ body, cursor }) => Message.stored(body, cursor).frame),

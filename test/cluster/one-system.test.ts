@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { RefusedError, startTestServer, type TestClient, type TestServer } from '../../src/testing/index.ts'
 import { tidings } from '../../src/tidings.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
-import { ADMIN_KEY, refused, told } from '../http/api.ts'
+import { ADMIN_KEY, ask, refused, told } from '../http/api.ts'
 import { FaultProxy } from '../kit/fault-proxy.ts'
 import { names } from '../support/names.ts'
 import { payloadOf, types } from '../support/payload.ts'
@@ -358,6 +358,19 @@ test('who may have missed something after a failover is told so, in its place', 
     payload: { rooms: [room], from: cursor },
   })
   expect((await client.next('gap')).payload).toEqual({ from: cursor, cursor: expect.any(String) })
+})
+
+// An instance without a member of a room knew up to two seconds later that something had been stored there.
+test('the history of a room has what was acknowledged, whichever instance is asked', async () => {
+  const { lobby } = names()
+  const room = `kept.${lobby}`
+  const newest: unknown[] = []
+  for (let n = 0; n < 5; n++) {
+    await one.app.publish({ room }, 'chat', n)
+    const { body } = await ask(two.url, 'GET', `/realtime/rooms/${room}/history`)
+    newest.push((body as { items: { payload: unknown }[] }).items.at(-1)?.payload)
+  }
+  expect(newest).toEqual([0, 1, 2, 3, 4])
 })
 
 // It is a member by any of its user's connections, and the load balancer does not know by which instance that is.

@@ -124,7 +124,8 @@ export interface MessageLog {
   head(): number
 
   /**
-   * Messages of one or several topics in cursor order: after `after`, up to and with `upTo`.
+   * Messages of one or several topics in cursor order: after `after`, up to and with `upTo`. Past {@link head} it is what
+   * is stored at this moment, told or not.
    * @returns at most `limit`; fewer: there are no more.
    */
   read(selection: Selection, after: number, upTo: number, limit: number): MaybePromise<readonly StoredMessage[]>

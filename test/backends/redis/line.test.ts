@@ -55,6 +55,18 @@ describe('what an instance is told', () => {
     expect(channels.filter((_, place) => place % 2 === 1)).toEqual([2, 1, 0])
   })
 
+  test('is not all that can be read: what is stored and was not told yet is asked for', async () => {
+    await using group = await pair()
+    const { two, prefix } = group
+    await two.want('room:a')
+    await storeSilently(prefix, 'room:a', 'on its way')
+    const upTo = Number.MAX_SAFE_INTEGER
+    expect(await two.messages.read({ topics: ['room:a'] }, two.messages.head(), upTo, 10)).toMatchObject([
+      { body: 'on its way' },
+    ])
+    expect(await two.messages.tail('room:a', 1, upTo)).toMatchObject([{ body: 'on its way' }])
+  })
+
   test('a message for nobody here moves the head all the same, once it is stored', async () => {
     await using group = await pair()
     const { cursor } = await group.one.publish('room:nobody', 'x')

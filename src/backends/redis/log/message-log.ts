@@ -65,13 +65,11 @@ export class RedisMessageLog implements MessageLog {
   }
 
   read(selection: Selection, after: number, upTo: number, limit: number): MaybePromise<readonly StoredMessage[]> {
-    const { reader, recent } = this.parts
-    return recent.read(selection, after, upTo, limit) ?? reader.read(selection, after, upTo, limit)
+    return this.told(upTo)?.read(selection, after, upTo, limit) ?? this.parts.reader.read(selection, after, upTo, limit)
   }
 
   tail(topic: string, count: number, upTo: number): MaybePromise<readonly StoredMessage[]> {
-    const { reader, recent } = this.parts
-    return recent.tail(topic, count, upTo) ?? reader.tail(topic, count, upTo)
+    return this.told(upTo)?.tail(topic, count, upTo) ?? this.parts.reader.tail(topic, count, upTo)
   }
 
   count(topic: string, after: number): MaybePromise<number> {
@@ -94,6 +92,12 @@ export class RedisMessageLog implements MessageLog {
 
   introduce(userId: string, deviceId: string, cursor: number): Promise<void> {
     return this.parts.positions.introduce(userId, deviceId, cursor)
+  }
+
+  /** What is in memory, where nothing is asked for that another instance may have stored and that was not told here yet. */
+  private told(upTo: number): Recent | undefined {
+    const { recent, teller } = this.parts
+    return upTo > teller.head ? undefined : recent
   }
 
   close(): Promise<void> {
