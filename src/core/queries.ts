@@ -176,10 +176,11 @@ export interface RoomDescription {
   cursor: string
 }
 
-/** Whether there is anything to tell of a room: a member, a state, or history. */
+/** Whether there is anything to tell of a room: a member, of whom others need not have been told yet, a state, or history. */
 export async function isRoomKnown(hub: Hub, name: string): Promise<boolean> {
-  const { attendances, states, log } = hub.backend
-  if ((await attendances.count(name)) > 0 || (await states.get(name)) !== undefined) return true
+  const { attendances, directory, states, log } = hub.backend
+  if ((await attendances.count(name)) > 0 || (await directory.connectionsIn(name)) > 0) return true
+  if ((await states.get(name)) !== undefined) return true
   return (await log.count(roomLog(name), 0)) > 0
 }
 

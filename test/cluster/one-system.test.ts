@@ -389,6 +389,27 @@ test('who sends without a connection is a member by one of another instance', as
   expect(types(await member.received())).toContain('chat')
 })
 
+// What the others are told of a member is under way when its client is answered, and may be overtaken.
+test('a client that was let into a room is a member at every instance at once', async () => {
+  const { alice, lobby } = names()
+  const { attendances } = one.hub.backend
+  const { announce } = attendances
+  attendances.announce = () => {}
+  try {
+    await using client = await one.connect({ user: alice })
+    await client.request({ type: 'join_room', payload: { room: lobby } })
+    const body = { type: 'chat', id: 'c', to: { room: lobby } }
+    const path = `/realtime/send?token=${await two.token({ user: alice })}`
+    expect(await told(two.url, 'POST', path, { token: null, body })).toMatchObject({ status: 200 })
+    expect(await told(two.url, 'GET', `/realtime/rooms/${lobby}`)).toMatchObject({ status: 200 })
+    expect(await told(two.url, 'GET', `/realtime/connections?room=${lobby}`)).toMatchObject({
+      body: { items: [{ user_id: alice, rooms: [lobby] }] },
+    })
+  } finally {
+    attendances.announce = announce
+  }
+})
+
 // Whoever waited for the answers of all members waited in vain for theirs.
 test('who stays in a room without a connection does not count as one that a message is for', async () => {
   const { alice, bob, lobby } = names()

@@ -42,7 +42,7 @@ export class EmbeddedAttendances implements Attendances {
   }
 
   has(room: string, userId: string): boolean {
-    return this.local.room(room)?.members.has(userId) === true && this.isTold(room, userId)
+    return this.local.room(room)?.members.has(userId) === true
   }
 
   participants(room: string, limit: number): Participant[] {

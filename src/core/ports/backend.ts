@@ -70,7 +70,10 @@ export interface Attendances {
    */
   leave(room: string, session: Session, going?: Going): MaybePromise<void>
   count(room: string): MaybePromise<number>
-  /** Whether the user is in the room by any connection. */
+  /**
+   * Whether the user is in the room by any connection, of which others need not have been told yet: its client, which has
+   * been answered, may act by another one at once.
+   */
   has(room: string, userId: string): MaybePromise<boolean>
   /** At most `limit` participants, in the order of their coming. */
   participants(room: string, limit: number): MaybePromise<readonly Participant[]>

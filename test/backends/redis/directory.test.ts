@@ -273,7 +273,6 @@ describe('rooms', () => {
     await one.enter(phone, 'lobby')
     expect(one.attendances.isTold('lobby', 'alice')).toBe(false)
     expect(await one.attendances.count('lobby')).toBe(0)
-    expect(await one.attendances.has('lobby', 'alice')).toBe(false)
     expect(await two.join(laptop, 'lobby')).toBe(1)
     // Whoever comes second is not told of, though it was the first to enter.
     await until(() => one.attendances.isTold('lobby', 'alice'))
@@ -283,6 +282,19 @@ describe('rooms', () => {
     await one.leave(phone, 'lobby')
     await until(() => two.passages.length === 2)
     expect(two.passages.map(({ came }) => came)).toEqual([true, false])
+  })
+
+  // Its client was answered, and acted at another instance at once: it was no member there, and in no list.
+  test('have whoever has entered, though others were not told yet', async () => {
+    await using group = await processes(2)
+    const [one, two] = group.all
+    const session = (await one.connect({ userId: 'alice' })) as Session
+    expect(await two.attendances.has('lobby', 'alice')).toBe(false)
+    await one.enter(session, 'lobby')
+    expect(await two.attendances.has('lobby', 'alice')).toBe(true)
+    expect(await listed(two, { room: 'lobby' })).toMatchObject([{ connectionId: session.connectionId }])
+    await one.leave(session, 'lobby')
+    expect(await two.attendances.has('lobby', 'alice')).toBe(false)
   })
 
   test('are listed by name while somebody is in them', async () => {
@@ -323,6 +335,16 @@ describe('lists', () => {
     const [one] = group.all
     await Promise.all(Array.from({ length: 450 }, (_, n) => one.connect({ userId: `user${n}` })))
     const all = await listed(one)
+    expect(new Set(all.map(({ connectionId }) => connectionId)).size).toBe(450)
+    expect(all).toHaveLength(450)
+  })
+
+  test('have everybody of a big room, each once', async () => {
+    await using group = await processes(1)
+    const [one] = group.all
+    const join = async (n: number) => one.join((await one.connect({ userId: `user${n % 400}` })) as Session, 'lobby')
+    await Promise.all(Array.from({ length: 450 }, (_, n) => join(n)))
+    const all = await listed(one, { room: 'lobby' })
     expect(new Set(all.map(({ connectionId }) => connectionId)).size).toBe(450)
     expect(all).toHaveLength(450)
   })

@@ -44,7 +44,7 @@ export class Lists {
   }
 
   async isIn(room: string, userId: string): Promise<boolean> {
-    return (await this.primary.ask((redis) => redis.zscore(this.key('m:', room), userId))) !== null
+    return (await this.primary.ask((redis) => redis.hexists(this.key('d:', room), userId))) === 1
   }
 
   async participants(room: string, limit: number): Promise<readonly Participant[]> {
@@ -134,16 +134,21 @@ export class Lists {
     return await this.read(ids)
   }
 
+  /** Those too that have only just entered: their clients may know that before the others do. */
   private async inRoom(room: string): Promise<ListPlace[]> {
-    const places: ListPlace[] = []
-    for (let n = 0; ; n += PAGE) {
-      const users = await this.primary.ask((redis) => redis.zrange(this.key('m:', room), `${n}`, `${n + PAGE - 1}`))
+    const places = new Map<string, ListPlace>()
+    let cursor = '0'
+    do {
+      const [next, fields] = await this.primary.ask((redis) => redis.hscan(this.key('d:', room), cursor, 'COUNT', PAGE))
+      const users = fields.filter((userId, place) => place % 2 === 0 && userId !== '')
       const found = await this.primary.ask((redis) =>
         Promise.all(users.map((userId) => redis.zrange(this.key('u:', userId), '0', '-1', 'WITHSCORES'))),
       )
-      for (const each of found) places.push(...placesOf(each))
-      if (users.length < PAGE) return places
-    }
+      // While the hash changes, a user may be told twice.
+      for (const place of found.flatMap(placesOf)) places.set(place.connectionId, place)
+      cursor = next
+    } while (cursor !== '0')
+    return [...places.values()]
   }
 
   private async *everybody(after: ListPlace | undefined): AsyncIterable<readonly string[]> {
