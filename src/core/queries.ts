@@ -72,7 +72,7 @@ function matches(listed: Listed, filter: ConnectionFilter, now: number): boolean
   )
 }
 
-/** Records of listed connections: of those of this process as they are now. One that is only opening has none. */
+/** Records of listed connections: of those of this process as they are now. */
 export function recordsOf(hub: Hub, listed: readonly Listed[]): ConnectionRecord[] {
   return listed.flatMap(({ connectionId, record }) => {
     const session = hub.registry.get(connectionId)

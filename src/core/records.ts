@@ -1,7 +1,7 @@
 /** A connection as an operator sees it. */
 import type { Format } from '../protocol/encoding.ts'
 import { type Clock, toTimestamp } from './clock.ts'
-import type { Session, SessionState } from './session.ts'
+import type { Session, SessionInit, SessionState } from './session.ts'
 import type { TransportName } from './wire.ts'
 
 /** The connection record of the HTTP API and of `who_am_i`. Times are seconds since 1970. */
@@ -46,6 +46,29 @@ export function recordOf(session: Session, clock: Clock): ConnectionRecord {
       frames_out: session.framesSent,
       pending_bytes: session.wire.bufferedBytes(),
     },
+  }
+}
+
+/** The record of a connection that was let in and is only opening. */
+export function openingRecord(init: SessionInit, transport: TransportName): ConnectionRecord {
+  const { connectionId, connectedAt, deviceId, encoding, identity, ip, userAgent } = init
+  const at = toTimestamp(connectedAt)
+  return {
+    connection_id: connectionId,
+    user_id: identity.userId,
+    device_id: deviceId,
+    username: identity.username ?? null,
+    roles: identity.roles,
+    state: 'connecting',
+    transport,
+    format: encoding.format,
+    ip,
+    user_agent: userAgent ?? null,
+    connected_at: at,
+    last_seen: at,
+    rooms: [],
+    metadata: identity.meta ?? {},
+    counters: { frames_in: 0, bytes_in: 0, frames_out: 0, pending_bytes: 0 },
   }
 }
 

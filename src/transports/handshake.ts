@@ -13,7 +13,9 @@ import type { Identity } from '../core/identity.ts'
 import { newConnectionId } from '../core/ids.ts'
 import { parseRoomList, type Start } from '../core/opening.ts'
 import type { Ticket, TicketHolder } from '../core/ports/tickets.ts'
+import { openingRecord } from '../core/records.ts'
 import type { SessionInit } from '../core/session.ts'
+import type { TransportName } from '../core/wire.ts'
 import { encodingFor, type Framing } from '../protocol/encoding.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { Arrivals } from './arrivals.ts'
@@ -31,6 +33,7 @@ export interface DoorDeps {
 
 /** How a transport lets clients in. */
 export interface Entrance {
+  readonly transport: TransportName
   /** Throws where the request lacks what the transport needs. */
   readonly check?: () => void
   /** What stands around the frames. */
@@ -157,7 +160,8 @@ export class Door {
     const { deviceId } = init
     const { isSilent = false } = entrance
     const taken = resumed === undefined ? undefined : await hub.takeOver.of(resumed, { userId, deviceId }, isSilent)
-    await hub.admission.reserveSeat({ connectionId, userId, deviceId, addressKey: key, former: resumed })
+    const record = openingRecord(init, entrance.transport)
+    await hub.admission.reserveSeat({ connectionId, userId, deviceId, addressKey: key, former: resumed, record })
     const start = { rooms, cursor, former: taken }
     const cancel = () => {
       place.release()

@@ -1,14 +1,6 @@
 import type { Hub } from '../core/hub.ts'
 import type { Listed } from '../core/ports/directory.ts'
 
-/**
- * Whether a connection polls, or may do so: how it receives is written down when it has opened, and a client may be back
- * sooner than that is done.
- */
-export function mayPoll({ record }: Listed): boolean {
-  return record === undefined || record.transport === 'poll'
-}
-
 /** Where a connection is that is none of this process; `undefined`: it is here, or nowhere. */
 export async function homeOf(hub: Hub, connectionId: string): Promise<Listed | undefined> {
   if (hub.peers.here === undefined) return undefined

@@ -9,7 +9,7 @@ import type { Session } from '../core/session.ts'
 import { TidingsError } from '../protocol/errors.ts'
 import { isRecord } from '../protocol/frames.ts'
 import type { Door, Entrance, Knock } from './handshake.ts'
-import { homeOf, mayPoll } from './home.ts'
+import { homeOf } from './home.ts'
 import { checkOwner, checkReceiver, cursorOf } from './parameters.ts'
 import { type PollAnswer, PollConnection } from './poll-connection.ts'
 
@@ -57,7 +57,7 @@ export class Polls {
     const present = this.present(id, unclaimed)
     if (present === undefined) {
       const home = await homeOf(this.hub, id)
-      return home !== undefined && mayPoll(home) ? this.pollAt(home, knock, holdMs, unclaimed) : undefined
+      return home?.record?.transport === 'poll' ? this.pollAt(home, knock, holdMs, unclaimed) : undefined
     }
     const identity = await this.door.recognise(knock, id)
     checkOwner(present.session, identity, query)
@@ -139,9 +139,9 @@ export class Polls {
     return connection.come(undefined, holdMs, knock.request.signal)
   }
 
-  private async open(knock: Knock, entrance: Entrance): Promise<PollConnection> {
+  private async open(knock: Knock, entrance: Omit<Entrance, 'transport'>): Promise<PollConnection> {
     const { request } = knock
-    const admitted = await this.door.admit(knock, { ...entrance, comesAgain: true })
+    const admitted = await this.door.admit(knock, { ...entrance, transport: 'poll', comesAgain: true })
     if (request.signal.aborted) {
       admitted.cancel()
       throw new TidingsError('unavailable', 'The client has left')

@@ -11,7 +11,7 @@ import { connectionEnded, TidingsError } from '../protocol/errors.ts'
 import { frameIdOf, isRecord, parseClientFrame, type ServerFrame } from '../protocol/frames.ts'
 import { encodeJson } from '../protocol/json.ts'
 import type { Door, Knock } from './handshake.ts'
-import { homeOf, mayPoll } from './home.ts'
+import { homeOf } from './home.ts'
 import { checkOwner, deviceOf } from './parameters.ts'
 import type { Polls } from './poll.ts'
 
@@ -140,7 +140,7 @@ export class Sends {
       return this.submit(present, frame, budget)
     }
     const heirsHome = heir === undefined ? undefined : await homeOf(this.hub, heir)
-    if (heirsHome === undefined || !mayPoll(heirsHome)) throw connectionEnded()
+    if (heirsHome?.record?.transport !== 'poll') throw connectionEnded()
     return this.handleAt(heirsHome, knock, identity, frame, budget, true)
   }
 

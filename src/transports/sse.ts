@@ -177,6 +177,7 @@ export async function openStream(door: Door, hub: Hub, writer: StreamWriter, kno
   const { request, query } = knock
   const lastEventId = request.headers.get('last-event-id')
   const admitted = await door.admit(knock, {
+    transport: 'sse',
     framing: 'sse',
     // A browser that has seen no event yet sends an empty one.
     position: lastEventId === '' ? null : lastEventId,

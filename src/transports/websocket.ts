@@ -136,6 +136,7 @@ export async function upgrade(
   let admitted: Admitted
   try {
     admitted = await door.admit(knock, {
+      transport: 'websocket',
       check: () => {
         if (!wantsUpgrade(request)) throw new TidingsError('upgrade_required')
       },

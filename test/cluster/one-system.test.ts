@@ -410,6 +410,27 @@ test('a client that was let into a room is a member at every instance at once', 
   }
 })
 
+// It was in no list, not to be found, and its user not online, until what it is like was written down after `welcome`.
+test('a connection is known at every instance as soon as its client is', async () => {
+  const { alice, lobby } = names()
+  const { directory } = one.hub.backend
+  const { list } = directory
+  directory.list = () => new Promise(() => {})
+  try {
+    await using client = await one.connect({ user: alice, device: 'd', name: 'Alice', transport: 'sse', rooms: [lobby] })
+    const get = async (path: string) => (await told(two.url, 'GET', path)).body
+    const record = { connection_id: idOf(client), user_id: alice, device_id: 'd', username: 'Alice', transport: 'sse' }
+    const listed = { ...record, rooms: [lobby] }
+    expect(await get(`/realtime/connections/${idOf(client)}`)).toMatchObject(listed)
+    expect(await get(`/realtime/connections?user_id=${alice}&transport=sse`)).toMatchObject({ items: [listed] })
+    expect(await get(`/realtime/users/${alice}`)).toMatchObject({ online: true, connections: 1 })
+    const path = `/realtime/connections?user_id=${alice}&ip=127.0.0.1&transport=sse`
+    expect(await told(two.url, 'DELETE', path)).toEqual({ status: 200, body: { disconnected: 1 } })
+  } finally {
+    directory.list = list
+  }
+})
+
 // Whoever waited for the answers of all members waited in vain for theirs.
 test('who stays in a room without a connection does not count as one that a message is for', async () => {
   const { alice, bob, lobby } = names()

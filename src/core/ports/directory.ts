@@ -15,6 +15,8 @@ export interface Seat {
   readonly addressKey: string
   /** The connection of the same user and device that it takes over: that one's place is free for it. */
   readonly former?: string | undefined
+  /** What is told of it until it is open: its client may be back by another instance before that is written down. */
+  readonly record?: ConnectionRecord | undefined
 }
 
 /** Connections allowed over all instances; 0: no limit. */
@@ -50,7 +52,7 @@ export interface Listed extends Located {
   readonly deviceId: string
   /** When it came, by a clock of the directory's own: together with the id the place in every list. */
   readonly since: number
-  /** As it was when it was written down, up to a minute ago; absent: it is only just opening. */
+  /** As it was when it was written down, up to a minute ago; absent: there is none, for want of JSON. */
   readonly record: ConnectionRecord | undefined
   /** The rooms it is in now. */
   readonly rooms: readonly string[]

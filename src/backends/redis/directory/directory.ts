@@ -13,7 +13,7 @@ import type {
   Seating,
   SeatLimits,
 } from '../../../core/ports/directory.ts'
-import { recordOf } from '../../../core/records.ts'
+import { type ConnectionRecord, recordOf } from '../../../core/records.ts'
 import type { Session } from '../../../core/session.ts'
 import { reasonOf, unavailable } from '../failures.ts'
 import type { Keys } from '../keys.ts'
@@ -145,16 +145,18 @@ export class RedisDirectory implements Directory {
   }
 
   async reserve(seat: Seat, limits: SeatLimits): Promise<Seating> {
-    const { connectionId, userId, deviceId, addressKey, former = '' } = seat
+    const { former = '', record, ...kept } = seat
+    const { connectionId, userId, deviceId, addressKey } = kept
     const { perUser, perUserPolicy, perAddress, total } = limits
     this.limits = limits
     this.reserving.add(connectionId)
     try {
-      const args = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy, former]
-      const [outcome, evicted = '', instance = ''] = (await this.lease.run(RESERVE, args)) as string[]
+      const place = [connectionId, userId, deviceId, addressKey, perUser, perAddress, total, perUserPolicy, former]
+      const told = record === undefined ? '' : jsonOf(record)
+      const [outcome, evicted = '', instance = ''] = (await this.lease.run(RESERVE, [...place, told])) as string[]
       if (outcome !== undefined && outcome !== 'evicted')
         return { seated: false, full: outcome as 'user' | 'address' | 'total' }
-      this.seats.set(connectionId, seat)
+      this.seats.set(connectionId, kept)
       return { seated: true, evicted: outcome === undefined ? undefined : { connectionId: evicted, instance } }
     } catch (error) {
       // Whether it has a place is not known: it is given back, in case.
@@ -229,13 +231,8 @@ export class RedisDirectory implements Directory {
     await this.lease.end().catch(() => this.lease.stop())
   }
 
-  /** Its record as JSON; empty where an application has given it metadata that has none. */
   private describe(session: Session): string {
-    try {
-      return JSON.stringify(recordOf(session, this.options.clock))
-    } catch {
-      return ''
-    }
+    return jsonOf(recordOf(session, this.options.clock))
   }
 
   private free(connectionId: string, gathered = false): void {
@@ -344,6 +341,15 @@ export class RedisDirectory implements Directory {
     this.free(connectionId)
     this.listener.onEvicted(connectionId, why)
     return why
+  }
+}
+
+/** Empty where an application has given the connection metadata that has none. */
+function jsonOf(record: ConnectionRecord): string {
+  try {
+    return JSON.stringify(record)
+  } catch {
+    return ''
   }
 }
 

@@ -191,7 +191,7 @@ return redis.call('SCARD', key('o:', instance))
 
 /**
  * ARGV: head; connection, user, device, address; limits per user, per address, in total; `close_oldest` or not; the
- * connection that it takes over, or nothing. Answers nothing, or the limit reached, or who has lost his place and where he is.
+ * connection that it takes over, or nothing; its record as JSON, or nothing. Answers nothing, or the limit reached, or who has lost his place and where he is.
  */
 export const RESERVE = new Script(`${HEAD}${SEATS}
 if not held() then return '${LOST}' end
@@ -211,6 +211,7 @@ elseif full then
   return { full }
 end
 seat(connection, user, device, address, text(now))
+if ARGV[13] ~= '' then redis.call('HSET', key('c:', connection), 'j', ARGV[13]) end
 if place then return { 'evicted', evicted, place } end
 return {}
 `)
@@ -242,7 +243,7 @@ if place[1] ~= instance then
   if limitOf(user, address, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) then return 'replaced' end
   seat(connection, user, device, address, text(now))
 end
-redis.call('HSET', key('c:', connection), 'j', ARGV[12])
+if ARGV[12] ~= '' then redis.call('HSET', key('c:', connection), 'j', ARGV[12]) end
 local swept = redis.call('ZSCORE', prefix .. 'swept', instance)
 for i = 13, #ARGV, 2 do
   local room, known = ARGV[i], ARGV[i + 1]
