@@ -167,11 +167,13 @@ export class Hub {
     })
     const { rooms } = this
     this.idempotency = new Idempotency(clock, config.store.idempotency_ms)
+    const firstIds = new FirstIds(shelf, config.store.idempotency_ms)
     this.relay = new Relay({
       bus,
       delivery,
       rooms: () => rooms,
       idempotency: this.idempotency,
+      firstIds,
       asks: this.foreignAsks,
       online: (to) => this.publisher.online(to),
     })
@@ -185,7 +187,7 @@ export class Hub {
       line,
       relay: this.relay,
       audience: new Audience(bus && directory),
-      firstIds: new FirstIds(shelf, config.store.idempotency_ms),
+      firstIds,
       inbox: { maxMessages: config.inbox.max_messages, maxAgeMs: config.inbox.max_age },
     })
     this.catchUp = new CatchUp({

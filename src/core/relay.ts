@@ -4,6 +4,7 @@
  */
 import { isRecord } from '../protocol/frames.ts'
 import type { Delivery } from './delivery.ts'
+import type { FirstIds } from './first-ids.ts'
 import type { ForeignAsks } from './foreign-asks.ts'
 import type { Idempotency } from './idempotency.ts'
 import { type MaybePromise, whenReady } from './maybe-promise.ts'
@@ -19,6 +20,7 @@ export interface RelayDeps {
   readonly delivery: Delivery
   readonly rooms: () => Rooms
   readonly idempotency: Idempotency<Published>
+  readonly firstIds: FirstIds
   readonly asks: ForeignAsks
   /** The connections that a message is for, over all instances. */
   readonly online: (to: Recipient) => MaybePromise<number>
@@ -58,14 +60,21 @@ export class Relay {
   }
 
   private hearMessage(topic: string, { body, device }: BusMessage, from: string): void {
-    const { asks, idempotency, online } = this.deps
+    const { asks, firstIds, idempotency, online } = this.deps
     const end = body.indexOf('\n')
     const { key, ask } = end === 0 ? {} : readNote(body.slice(0, end))
     const message = Message.relayed(body.slice(end + 1))
     const to = recipientOf(topic, device)
     const id = message.frame.id ?? ''
-    const answer = () => whenReady(online(to), (count) => ({ id, online: count }))
-    if (key !== undefined && !idempotency.note(key[0], key[1], answer)) return
+    if (key !== undefined) {
+      const [scope, name] = key
+      // Of several who published it at the same time another one may be the first.
+      const answer = () =>
+        whenReady(firstIds.of(id, { scope, key: name }), (first) =>
+          whenReady(online(to), (count) => ({ id: first, online: count })),
+        )
+      if (!idempotency.note(scope, name, answer)) return
+    }
     if (ask !== undefined) asks.add(ask[0], from, ask[1])
     this.deliver(to, message)
   }

@@ -1,5 +1,6 @@
 /** What holds over all instances that share a Redis, beyond the contracts that hold for one as well. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Bus } from '../../src/core/ports/bus.ts'
 import { RefusedError, startTestServer, type TestClient, type TestServer } from '../../src/testing/index.ts'
 import { tidings } from '../../src/tidings.ts'
 import { type Cluster, startCluster } from '../contracts/cluster.ts'
@@ -417,7 +418,13 @@ test('a connection is known at every instance as soon as its client is', async (
   const { list } = directory
   directory.list = () => new Promise(() => {})
   try {
-    await using client = await one.connect({ user: alice, device: 'd', name: 'Alice', transport: 'sse', rooms: [lobby] })
+    await using client = await one.connect({
+      user: alice,
+      device: 'd',
+      name: 'Alice',
+      transport: 'sse',
+      rooms: [lobby],
+    })
     const get = async (path: string) => (await told(two.url, 'GET', path)).body
     const record = { connection_id: idOf(client), user_id: alice, device_id: 'd', username: 'Alice', transport: 'sse' }
     const listed = { ...record, rooms: [lobby] }
@@ -429,6 +436,25 @@ test('a connection is known at every instance as soon as its client is', async (
   } finally {
     directory.list = list
   }
+})
+
+// An instance that had heard of the other one's answered a retry with that one's id.
+test('of two who publish a key at the same time one is the first, for whoever asks again', async () => {
+  const { alice, lobby } = names()
+  await using three = await apart(lobby, { instances: 3, config: { admin: CONFIG.admin } })
+  const [first, second, third] = three.servers as [TestServer, TestServer, TestServer]
+  await using client = await third.connect({ user: alice })
+  const bus = first.hub.backend.bus as Bus
+  const { publish } = bus
+  // Both were published before either was heard: one is on its way still.
+  bus.publish = () => {}
+  const body = { to: { user_id: alice }, type: 'once', ephemeral: true, idempotency_key: 'k' }
+  const ids: unknown[] = []
+  for (const { url } of [first, second, third])
+    ids.push(((await told(url, 'POST', '/realtime/publish', { body })).body as { id: unknown }).id)
+  bus.publish = publish
+  expect(new Set(ids).size).toBe(1)
+  expect(types(await client.received())).toEqual(['once'])
 })
 
 // Whoever waited for the answers of all members waited in vain for theirs.
