@@ -1,5 +1,6 @@
 /** What this process and the directory tell each other of its connections. */
 import { TidingsError } from '../protocol/errors.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import type { Directory, DirectoryListener, Eviction } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
 import type { Resumables } from './resumable.ts'
@@ -22,13 +23,16 @@ export class Listing implements DirectoryListener {
     deps.directory.listen(this)
   }
 
-  /** Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed. */
-  write(session: Session): void {
+  /**
+   * Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed.
+   * @returns ready when it is done. Where the directory cannot be reached it brings the session in when it can be again.
+   */
+  write(session: Session): MaybePromise<void> {
+    const close = (why: Eviction | undefined): void => {
+      if (why !== undefined) this.onEvicted(session.connectionId, why)
+    }
     const listed = this.deps.directory.list(session)
-    const close = (why: Eviction | undefined) => why && this.onEvicted(session.connectionId, why)
-    // Where it cannot be reached: the directory brings it in when it can be again.
-    if (listed instanceof Promise) listed.then(close, () => {})
-    else close(listed)
+    return listed instanceof Promise ? listed.then(close, () => {}) : close(listed)
   }
 
   /** Frees what a session that has closed holds; one that stays in its rooms for a while still stands there. */

@@ -25,7 +25,7 @@ export function refreshToken(hub: Hub): BuiltIn {
     session.identity = identity
     hub.heartbeat.watchToken(session)
     await leaveForbidden(hub, session)
-    hub.listing.write(session)
+    await hub.listing.write(session)
     exchange.ack({ expires_at: identity.expiresAt === undefined ? null : identity.expiresAt / 1000 })
   }
 }

@@ -438,6 +438,35 @@ test('a connection is known at every instance as soon as its client is', async (
   }
 })
 
+// The answer came first, and a look by another instance found the name of the old token.
+test('a new token is answered when what it says is known at every instance', async () => {
+  const { alice } = names()
+  await using client = await one.connect({ user: alice, name: 'Old' })
+  const { directory } = one.hub.backend
+  const { list } = directory
+  const writing = Promise.withResolvers<void>()
+  const mayWrite = Promise.withResolvers<void>()
+  directory.list = async (session) => {
+    writing.resolve()
+    await mayWrite.promise
+    return list.call(directory, session)
+  }
+  try {
+    const token = await one.token({ user: alice, name: 'New' })
+    client.send({ type: 'refresh_token', id: 'r', payload: { token } })
+    await writing.promise
+    await one.app.publish({ user_id: alice }, 'meanwhile', null)
+    expect((await client.next()).type).toBe('meanwhile')
+    mayWrite.resolve()
+    expect((await client.next()).type).toBe('ack')
+  } finally {
+    directory.list = list
+  }
+  expect(await told(two.url, 'GET', `/realtime/connections/${idOf(client)}`)).toMatchObject({
+    body: { username: 'New' },
+  })
+})
+
 // An instance that had heard of the other one's answered a retry with that one's id.
 test('of two who publish a key at the same time one is the first, for whoever asks again', async () => {
   const { alice, lobby } = names()
