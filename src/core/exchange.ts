@@ -29,6 +29,11 @@ export class Exchange {
     return this.reply !== undefined
   }
 
+  /** Whether the client hears of an `ack`: a frame without an id has asked for none and gets none, but in an HTTP body. */
+  get isAwaited(): boolean {
+    return this.frame.id !== undefined || this.answeredElsewhere
+  }
+
   /** Sends any frame as part of the answer. */
   send(frame: ServerFrame): void {
     if (this.reply === undefined) this.session.send(frame)
@@ -41,9 +46,9 @@ export class Exchange {
     else for (const message of messages) this.reply(message.frame)
   }
 
-  /** Answers with a frame of this type. A frame without an id has asked for no `ack` and gets none, but in an HTTP body. */
+  /** Answers with a frame of this type. */
   answer(type: string, payload: unknown): void {
-    if (this.answered || (this.frame.id === undefined && type === 'ack' && !this.answeredElsewhere)) return
+    if (this.answered || (type === 'ack' && !this.isAwaited)) return
     const timestamp = toTimestamp(this.clock.now())
     this.send({ type, payload, timestamp, correlation_id: this.frame.id })
     // Not before: what no frame can carry has answered nothing.

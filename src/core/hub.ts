@@ -348,6 +348,8 @@ export class Hub {
     if (session.closed) return
     const gathered = session.state === 'draining'
     if (isLost(code)) this.resumables.keep(session)
+    // Before anybody hears of its end: its client may come back by another instance, and goes on after what it has acknowledged.
+    void Promise.resolve(this.inbox.settle(session)).catch(() => {})
     session.state = 'closed'
     session.gate = undefined
     if (session.hearsUser) this.interests.release(userLog(session.userId))

@@ -71,6 +71,14 @@ export class Inbox {
     this.log.acknowledge(session.userId, session.deviceId, Math.min(cursor, this.catchUp.givenTo(session)))
   }
 
+  /**
+   * What a device has acknowledged is found wherever it comes back when this is ready.
+   * @throws TidingsError (rejected) `unavailable`: it cannot be written down now, and is later.
+   */
+  settle({ userId, deviceId }: Pick<Session, 'userId' | 'deviceId'>): MaybePromise<void> {
+    return this.log.settle?.(userId, deviceId)
+  }
+
   /** The client's socket has answered a ping that carried a position: what came before the ping has arrived. */
   arrived(session: Session, cursor: number): void {
     if (!session.explicitAck) this.acknowledge(session, cursor)

@@ -467,6 +467,59 @@ test('a new token is answered when what it says is known at every instance', asy
   })
 })
 
+describe('what a device has acknowledged', () => {
+  const explicit = (user: string, query: Record<string, string> = {}) => ({
+    user,
+    device: 'd',
+    query: { ack: 'explicit', ...query },
+  })
+
+  test('is answered when it counts at every instance', async () => {
+    const { alice } = names()
+    await using client = await one.connect(explicit(alice))
+    const { cursor } = await one.app.publish({ user_id: alice }, 'chat', null)
+    await client.next('chat')
+    const { log } = one.hub.backend
+    const { settle } = log
+    const settling = Promise.withResolvers<void>()
+    const mayWrite = Promise.withResolvers<void>()
+    log.settle = async (userId, deviceId) => {
+      settling.resolve()
+      await mayWrite.promise
+      await settle?.call(log, userId, deviceId)
+    }
+    try {
+      client.send({ type: 'ack', id: 'a', payload: { cursor } })
+      await settling.promise
+      await one.app.publish({ user_id: alice }, 'meanwhile', null)
+      expect((await client.next()).type).toBe('meanwhile')
+      mayWrite.resolve()
+      expect(await client.next()).toMatchObject({ type: 'ack', correlation_id: 'a' })
+    } finally {
+      if (settle !== undefined) log.settle = settle
+    }
+    expect(await told(two.url, 'GET', `/realtime/users/${alice}`)).toMatchObject({ body: { pending: 1 } })
+  })
+
+  // It was gathered for up to 200 ms, and came again.
+  test('does not come again, whichever instance the device comes back by at once', async () => {
+    for (const comesBack of ['after it was closed', 'by taking the other over']) {
+      for (let n = 0; n < 5; n++) {
+        const { alice } = names()
+        const former = await one.connect(explicit(alice))
+        const { cursor } = await one.app.publish({ user_id: alice }, 'chat', null)
+        await former.next('chat')
+        former.send({ type: 'ack', payload: { cursor } })
+        if (comesBack === 'after it was closed') await former.close()
+        else await former.request({ type: 'ping' })
+        const resume = comesBack === 'after it was closed' ? {} : { resume: idOf(former) }
+        await using again = await two.connect(explicit(alice, resume))
+        expect(types(await again.received())).toEqual([])
+      }
+    }
+  })
+})
+
 // An instance that had heard of the other one's answered a retry with that one's id.
 test('of two who publish a key at the same time one is the first, for whoever asks again', async () => {
   const { alice, lobby } = names()

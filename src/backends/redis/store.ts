@@ -61,7 +61,7 @@ export interface RedisStoreOptions {
 }
 
 export interface RedisStore {
-  readonly messages: MessageLog & Required<Pick<MessageLog, 'interest' | 'onGap'>>
+  readonly messages: MessageLog & Required<Pick<MessageLog, 'interest' | 'onGap' | 'settle'>>
   readonly states: RoomStates
   readonly bus: Bus
   readonly directory: RedisDirectory

@@ -153,6 +153,12 @@ export interface MessageLog {
   acknowledge(userId: string, deviceId: string, cursor: number): void
 
   /**
+   * Writes down at once what a device has acknowledged. Resolves when it is known to whoever opens the log; rejects where
+   * the store cannot be written: then it is tried again. A log that only one process has open has no such method.
+   */
+  settle?(userId: string, deviceId: string): Promise<void>
+
+  /**
    * The same for a device that the log did not know. Resolves when the log knows it after a crash too: taken for a new
    * device once more it would go on from where another of the user's stands, and miss what is between. Rejects where the
    * store cannot be written; it is tried again.

@@ -34,6 +34,35 @@ describe('how far devices have come', () => {
     expect(await one.positions('alice', 'phone')).toEqual({ own: 500, newest: 700 })
   })
 
+  test('is written at once where somebody is to rely on it', async () => {
+    await using group = await pair()
+    const { one, two } = group
+    one.acknowledge('alice', 'phone', 500)
+    const settled = one.settle('alice', 'phone')
+    // What comes meanwhile is written later, and lost by nothing.
+    one.acknowledge('alice', 'phone', 600)
+    await settled
+    expect((await two.positions('alice', 'phone')).own).toBeGreaterThanOrEqual(500)
+    expect(await one.positions('alice', 'phone')).toEqual({ own: 600, newest: 600 })
+    await Promise.all([
+      one.settle('alice', 'phone'),
+      one.settle('alice', 'phone'),
+      one.settle('bob', 'nothing to write'),
+    ])
+    expect(await two.positions('alice', 'phone')).toEqual({ own: 600, newest: 600 })
+  })
+
+  test('is refused at once where Redis takes nothing now, and written later', async () => {
+    await using group = await pair()
+    const { one, two } = group
+    await server.admin.config('SET', 'maxmemory', '1')
+    one.acknowledge('alice', 'phone', 500)
+    const refused = await one.settle('alice', 'phone').catch((error) => error)
+    await server.admin.config('SET', 'maxmemory', '0')
+    expect(refused).toMatchObject({ errorName: 'unavailable' })
+    await until(async () => (await two.positions('alice', 'phone')).own === 500)
+  })
+
   test('is written for many devices at once', async () => {
     await using group = await pair()
     const { one, two } = group

@@ -90,6 +90,10 @@ export class RedisMessageLog implements MessageLog {
     this.parts.positions.acknowledge(userId, deviceId, cursor)
   }
 
+  settle(userId: string, deviceId: string): Promise<void> {
+    return this.parts.positions.settle(userId, deviceId)
+  }
+
   introduce(userId: string, deviceId: string, cursor: number): Promise<void> {
     return this.parts.positions.introduce(userId, deviceId, cursor)
   }

@@ -94,6 +94,12 @@ export class DevicePositions {
     this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
   }
 
+  /** Writes what was gathered of a device; resolves when Redis has it. Sent at once: before what is told after this. */
+  async settle(userId: string, deviceId: string): Promise<void> {
+    const row = this.gathered.get(userId)?.get(deviceId)
+    if (row !== undefined) await this.keep([row])
+  }
+
   /** Remembers a new device; resolves when Redis has it. Where that fails, it is tried again with what is gathered. */
   async introduce(user: string, device: string, cursor: number): Promise<void> {
     this.acknowledge(user, device, cursor)
@@ -117,18 +123,22 @@ export class DevicePositions {
   private async write(): Promise<void> {
     const rows = [...this.gathered.values()].flatMap((devices) => [...devices.values()])
     for (let n = 0; n < rows.length; n += MAX_ROWS) {
-      const some = rows.slice(n, n + MAX_ROWS)
-      const written = some.map(({ cursor }) => cursor)
       try {
-        await this.send(some)
+        await this.keep(rows.slice(n, n + MAX_ROWS))
       } catch {
         this.timer ??= setTimeout(() => void this.flush(), RETRY_MS)
         return
       }
-      // One may have moved on since: then it is written again. Until it is in Redis, a reader finds it here.
-      for (const [place, row] of some.entries()) if (row.cursor === written[place]) this.forget(row)
     }
     if (this.count > 0) this.timer ??= setTimeout(() => void this.flush(), GATHER_MS)
+  }
+
+  /** Writes some of what was gathered. Until it is in Redis, a reader finds it here. */
+  private async keep(rows: readonly Acknowledged[]): Promise<void> {
+    const written = rows.map(({ cursor }) => cursor)
+    await this.send(rows)
+    // One may have moved on since: then it is written again.
+    for (const [place, row] of rows.entries()) if (row.cursor === written[place]) this.forget(row)
   }
 
   /** What Redis has of these users, by device. */
@@ -146,9 +156,11 @@ export class DevicePositions {
     await primary.ask((redis, epoch) => ACKNOWLEDGE.run(redis, names, [epoch, this.keepMs, ...values]))
   }
 
-  private forget({ user, device }: Acknowledged): void {
+  private forget(row: Acknowledged): void {
+    const { user, device } = row
     const devices = this.gathered.get(user)
-    if (!devices?.delete(device)) return
+    if (devices?.get(device) !== row) return
+    devices.delete(device)
     this.count--
     if (devices.size === 0) this.gathered.delete(user)
   }
