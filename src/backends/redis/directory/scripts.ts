@@ -191,7 +191,8 @@ return redis.call('SCARD', key('o:', instance))
 
 /**
  * ARGV: head; connection, user, device, address; limits per user, per address, in total; `close_oldest` or not; the
- * connection that it takes over, or nothing; its record as JSON, or nothing. Answers nothing, or the limit reached, or who has lost his place and where he is.
+ * connection that it takes over, or nothing; its record as JSON, or nothing. Answers nothing, or the limit reached, or who
+ * has lost his place and where he is.
  */
 export const RESERVE = new Script(`${HEAD}${SEATS}
 if not held() then return '${LOST}' end
