@@ -428,7 +428,6 @@ export class Hub {
   private opened(session: Session, { former }: Start): void {
     if (session.closed) return
     if (former !== undefined) this.takeOver.settled(former)
-    void this.listing.write(session)
     this.heartbeat.lookAtToken(session, this.clock.monotonic())
     this.reporter.tell((observer) => observer.opened?.(session))
     this.receiver.release(session)

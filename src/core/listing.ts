@@ -24,7 +24,7 @@ export class Listing implements DirectoryListener {
   }
 
   /**
-   * Writes a session down that is open now, or has changed. One whose place was taken meanwhile is closed.
+   * Writes a session down that is about to open, or has changed. One whose place was taken meanwhile is closed.
    * @returns ready when it is done. Where the directory cannot be reached it brings the session in when it can be again.
    */
   write(session: Session): MaybePromise<void> {

@@ -11,6 +11,7 @@ import type { Delivery } from './delivery.ts'
 import type { Inbox, InboxStart } from './inbox.ts'
 import { announcedLimits } from './limits.ts'
 import type { DeliveryLine } from './line.ts'
+import type { Listing } from './listing.ts'
 import type { Kept } from './resumable.ts'
 import type { Entry, Rooms } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -43,6 +44,7 @@ export interface OpeningHub {
   readonly catchUp: CatchUp
   readonly inbox: Inbox
   readonly line: DeliveryLine
+  readonly listing: Pick<Listing, 'write'>
   /** Tells a client what failed and writes it down; the connection goes on. */
   fail(session: Session, error: TidingsError, frameId: undefined): void
 }
@@ -74,6 +76,8 @@ export async function openSession(hub: OpeningHub, session: Session, start: Star
   if (kept?.metadata !== undefined) session.metadata = { ...kept.metadata, ...session.metadata }
   await askApplication(hub, session, wanted)
   const outcomes = await enterAll(hub, session, hub.rooms.remaining(session, [...wanted]))
+  // Not after `welcome`: its client may ask another instance about it at once. What is asked of the store below is answered later.
+  void hub.listing.write(session)
   let sources: Source[]
   let plan: Plan
   try {

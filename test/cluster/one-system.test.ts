@@ -539,6 +539,27 @@ test('of two who publish a key at the same time one is the first, for whoever as
   expect(types(await client.received())).toEqual(['once'])
 })
 
+// It was told to be connecting still, and of the metadata that it had come back for nothing was told.
+test('a connection is written down as open, with all that it has, before its client hears of it', async () => {
+  const { alice, lobby } = names()
+  const former = await one.connect({ user: alice, device: 'd', meta: { theme: 'dark' } })
+  const { directory } = two.hub.backend
+  const { list } = directory
+  const before: number[] = []
+  directory.list = (session) => {
+    before.push(session.framesSent)
+    return list.call(directory, session)
+  }
+  try {
+    await using again = await two.connect({ user: alice, device: 'd', rooms: [lobby], query: { resume: idOf(former) } })
+    expect(before).toEqual([0])
+    const record = { state: 'open', rooms: [lobby], metadata: { theme: 'dark' } }
+    expect(await told(one.url, 'GET', `/realtime/connections/${idOf(again)}`)).toMatchObject({ body: record })
+  } finally {
+    directory.list = list
+  }
+})
+
 // Whoever waited for the answers of all members waited in vain for theirs.
 test('who stays in a room without a connection does not count as one that a message is for', async () => {
   const { alice, bob, lobby } = names()

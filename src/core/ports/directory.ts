@@ -117,7 +117,7 @@ export interface Directory {
   evict(connectionId: string, why: Eviction): MaybePromise<void>
 
   /**
-   * Writes a connection down that is open now, or that has changed.
+   * Writes a connection down that has changed, or that is about to open: as open, for its client is told so meanwhile.
    * @returns why it has lost its place meanwhile: then it MUST be closed; `undefined`: it has it.
    */
   list(session: Session): MaybePromise<Eviction | undefined>

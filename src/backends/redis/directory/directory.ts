@@ -185,7 +185,9 @@ export class RedisDirectory implements Directory {
 
   async list(session: Session): Promise<Eviction | undefined> {
     const { connectionId } = session
-    const reply = await this.lease.run(LIST, [connectionId, this.describe(session)])
+    const record = recordOf(session, this.options.clock)
+    const opened = jsonOf(record.state === 'connecting' ? { ...record, state: 'open' } : record)
+    const reply = await this.lease.run(LIST, [connectionId, opened])
     if (reply === 1) return undefined
     if (reply !== UNSEATED) return evictionOf(reply)
     const seat = this.seats.get(connectionId)
