@@ -1,6 +1,6 @@
 /** Ending connections from outside: one, a user's, or everybody's, wherever they are. */
 import { TidingsError } from '../protocol/errors.ts'
-import type { Peers } from './peers.ts'
+import { type Peers, UNANSWERED_RETRY_MS } from './peers.ts'
 import type { Directory, Located } from './ports/directory.ts'
 import type { Registry } from './registry.ts'
 import type { Session } from './session.ts'
@@ -16,8 +16,6 @@ const ASKED = 500
 const DISCONNECT = 'disconnect'
 /** Milliseconds within which an instance has ended what it was asked to. */
 const PATIENCE_MS = 5000
-/** Milliseconds after which it is worth asking again where an instance did not answer: by then it was swept, or is back. */
-const RETRY_MS = 5000
 
 export interface DisconnectsDeps {
   readonly registry: Registry
@@ -81,7 +79,7 @@ export class Disconnects {
     for (const id of ids) await directory.evict(id, reconnect ? 'ended_for_now' : 'ended')
     if (!(await directory.instances()).includes(instance)) return ids.length
     const message = 'An instance has not answered whether its connections are closed. It will close them when it can'
-    throw new TidingsError('unavailable', message, { retryAfterMs: RETRY_MS, cause })
+    throw new TidingsError('unavailable', message, { retryAfterMs: UNANSWERED_RETRY_MS, cause })
   }
 
   private async endHere(ids: readonly unknown[], reconnect: boolean): Promise<number> {

@@ -10,6 +10,9 @@ import type { Bus } from './ports/bus.ts'
 /** Milliseconds after which an instance that has not answered is taken not to be able to: it may be busy, but not so long. */
 export const SILENCE_MS = 1000
 
+/** Milliseconds after which it is worth asking again where an instance did not answer: by then it was swept, or is back. */
+export const UNANSWERED_RETRY_MS = 5000
+
 /** @param body what was asked, parsed and not checked: anybody who can publish to Redis may have written it. */
 export type Answering = (body: Readonly<Record<string, unknown>>, from: string) => MaybePromise<unknown>
 

@@ -5,7 +5,7 @@
 import { TidingsError } from '../protocol/errors.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
-import type { Peers } from './peers.ts'
+import { type Peers, UNANSWERED_RETRY_MS } from './peers.ts'
 import type { Directory } from './ports/directory.ts'
 import type { RevocationChange, Revocations } from './ports/revocations.ts'
 import type { Registry } from './registry.ts'
@@ -31,8 +31,6 @@ const LOOK_MS = 3000
 const KNOWN_MS = 6000
 /** Milliseconds between two walks over what is known, to forget what is past its time. */
 const FORGET_MS = 60_000
-/** Milliseconds after which it is worth asking again where an instance did not answer: by then it was swept, or is back. */
-const RETRY_MS = 5000
 /** Revocations that are put back at a time where the store has lost them. */
 const PUT_BACK = 100
 
@@ -180,7 +178,7 @@ export class Revoker {
       // One that is gone has no connections any more.
       if (!(await directory.instances()).includes(instance)) return 0
       const message = 'Revoked, but an instance has not answered whether its connections are closed'
-      throw new TidingsError('unavailable', message, { retryAfterMs: RETRY_MS, cause })
+      throw new TidingsError('unavailable', message, { retryAfterMs: UNANSWERED_RETRY_MS, cause })
     }
   }
 
